@@ -9,7 +9,7 @@ use std::pin::pin;
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::sync::{Arc, OnceLock};
 use std::task::{Context, Poll, Wake, Waker};
-use wasmtime::component::{Accessor, AccessorTask, Resource};
+use wasmtime::component::{Accessor, AccessorTask, ResourceTable};
 use wasmtime::{AsContextMut, Engine, Store};
 
 /// No more places than these are put in order for each request: whoever has had more gets a new instance.
@@ -19,25 +19,34 @@ const MOST: u32 = 500;
 const LOOKS: usize = 8;
 
 /// Has the engine give out the places of its table of tasks and streams from the first again, and counts how many have
-/// been in use at a time since the store was made. Fails where one is in use. Guests see no places, but events that
-/// come at the same time come in their order.
+/// been in use at a time since they were last given out so. Fails where one is in use. Guests see no places, but events
+/// that come at the same time come in their order.
 pub fn order_places<T>(store: &mut Store<T>) -> Result<u32> {
     let Some(table) = store.concurrent_resource_table() else {
         return Ok(0);
     };
-    ensure!(table.is_empty(), "a task, a stream or a future is left");
+    ensure!(table.is_empty(), LEFT);
     // As long as it may not grow, there is a place where something was before.
     let capacity = table.max_capacity();
     table.set_max_capacity(0);
     let count = (0..=MOST).find(|_| table.push(()).is_err());
+    *table = ResourceTable::with_capacity(count.unwrap_or_default() as usize);
     table.set_max_capacity(capacity);
-    let count = count.context("it has had very many tasks and streams at a time")?;
-    // The place that was given up last is given out first.
-    for place in (0..count).rev() {
-        table.delete(Resource::<()>::new_own(place))?;
-    }
-    Ok(count)
+    count.context("it has had very many tasks and streams at a time")
 }
+
+/// Does the same where nobody wants to know how many there were, and where about this many are to be expected.
+pub fn renew_places<T>(store: &mut Store<T>, expected: u32) -> Result<()> {
+    if let Some(table) = store.concurrent_resource_table() {
+        ensure!(table.is_empty(), LEFT);
+        let capacity = table.max_capacity();
+        *table = ResourceTable::with_capacity(expected as usize);
+        table.set_max_capacity(capacity);
+    }
+    Ok(())
+}
+
+const LEFT: &str = "a task, a stream or a future is left";
 
 /// Says whether neither tasks are left in a store, nor anything that the host does for them beside the guest, after it
 /// has done what can be done at once.
@@ -177,11 +186,21 @@ mod tests {
         for place in places {
             table.delete(place).unwrap();
         }
+        let most = store.concurrent_resource_table().unwrap().max_capacity();
         assert_eq!(order_places(&mut store).unwrap(), 5);
-        let table = store.concurrent_resource_table().unwrap();
-        for expected in 0..7 {
-            assert_eq!(table.push(()).unwrap().rep(), expected);
+        for _ in 0..2 {
+            let table = store.concurrent_resource_table().unwrap();
+            assert_eq!(table.max_capacity(), most);
+            let places: Vec<_> = (0..7).map(|_| table.push(()).unwrap()).collect();
+            assert!(places.iter().map(|place| place.rep()).eq(0..7));
+            assert!(renew_places(&mut store, 0).is_err());
+            let table = store.concurrent_resource_table().unwrap();
+            for place in places {
+                table.delete(place).unwrap();
+            }
+            renew_places(&mut store, 3).unwrap();
         }
+        assert_eq!(order_places(&mut store).unwrap(), 0);
     }
 
     #[test]

@@ -22,7 +22,7 @@ mod standing;
 pub use data::{Segment, take_out_data};
 pub use file::{Snapshot, append, shared_code};
 pub use instrument::{FEATURES, instrument};
-pub use leftovers::{is_idle, order_places};
+pub use leftovers::{is_idle, order_places, renew_places};
 pub use memory::Memories;
 pub use primed::{LONGEST_NOTE, Rest};
 pub use standing::{StandingHandle, StandingResource, objection};
@@ -157,7 +157,7 @@ impl Restorer {
             regions,
         };
         reset_handle.take_over(store).await?;
-        order_places(store).map_err(wasmtime::Error::from_anyhow)?;
+        renew_places(store, 0).map_err(wasmtime::Error::from_anyhow)?;
         Ok((instance, reset_handle))
     }
 }
@@ -238,8 +238,7 @@ impl ResetHandle {
             }
         }
         store.set_max_component_handles(most);
-        order_places(store)?;
-        Ok(())
+        renew_places(store, count)
     }
 
     /// Restores the memories, and gives the pages that were written to back to the kernel.
