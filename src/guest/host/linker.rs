@@ -5,6 +5,7 @@ use super::database_lock;
 use super::exchange;
 use super::file_streams;
 use super::http_imports;
+use super::insecure_seed;
 use super::keyvalue;
 use super::listings;
 use super::logging;
@@ -48,6 +49,7 @@ pub fn linker(engine: &Engine, target: Target) -> Result<Linker<HostState>> {
     pipes::add_to_linker(&mut linker, target.concurrent)?;
     file_streams::add_to_linker(&mut linker)?;
     http_imports::replace(&mut linker, target.concurrent)?;
+    insecure_seed::replace(&mut linker, target.concurrent)?;
     sockets::guard_lookup(&mut linker, target.concurrent)?;
     database_lock::add_to_linker(&mut linker, target.concurrent)?;
     Ok(linker)

@@ -11,6 +11,7 @@ mod file_streams;
 mod guest_logger;
 mod guest_output;
 mod http_imports;
+mod insecure_seed;
 pub mod keyvalue;
 pub mod linker;
 mod listings;

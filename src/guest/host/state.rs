@@ -45,6 +45,8 @@ const BUFFER: usize = 64 << 10;
 pub struct HostState {
     /// The context is made when it is first asked for: many requests need nothing of it.
     wasi: Option<Box<WasiCtx>>,
+    /// `wasi:random/insecure-seed` has said this to the guest.
+    insecure_seed: Option<u128>,
     /// These are made when they are first asked for, too.
     standing: Option<Box<StandingResources>>,
     http: WasiHttpCtx,
@@ -81,6 +83,7 @@ impl HostState {
         outbound.set_recorder(recorder.clone());
         HostState {
             wasi: None,
+            insecure_seed: None,
             standing: None,
             http: WasiHttpCtx::new(),
             outbound,
@@ -181,6 +184,13 @@ impl HostState {
     /// Returns what records the request, if it is recorded.
     pub fn recorder(&self) -> Option<&Arc<Recorder>> {
         self.recorder.as_ref()
+    }
+
+    /// Returns what `wasi:random/insecure-seed` says to this instance: always the same.
+    pub fn insecure_seed(&mut self) -> u128 {
+        let recorder = self.recorder.as_ref();
+        let drawn = || recorder.map_or_else(rand::random, |it| it.insecure_seed());
+        *self.insecure_seed.get_or_insert_with(drawn)
     }
 
     /// Notes that the guest uses something whose answers are not recorded.
