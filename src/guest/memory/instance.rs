@@ -5,8 +5,6 @@ use super::worker::{RunningGuard, WorkerMemory};
 use crate::guest::failure::{Failure, NoRoom};
 use crate::sys::heap;
 use std::fmt;
-use std::future::ready;
-use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering::Relaxed};
 use wasmtime::{ResourceLimiterAsync, Result};
@@ -133,28 +131,18 @@ impl InstanceMemory {
         fits
     }
 
-    /// Grows a memory or a table from `current` to `desired` bytes, where that needs no waiting for what its worker has
-    /// granted to others; says whether it may. The bytes that it begins with need no grant: most of them are never
-    /// touched.
-    fn grow_at_once(&self, current: usize, desired: usize) -> Option<bool> {
+    /// Grows a memory or a table from `current` to `desired` bytes, and waits until its worker can grant them. The
+    /// bytes that it begins with need no grant: most of them are never touched.
+    async fn grow_to(&self, current: usize, desired: usize) -> Result<bool, NoRoom> {
         let bytes = desired.saturating_sub(current);
         if !self.grow(bytes) {
-            return Some(false);
+            return Ok(false);
         }
         if current > 0 {
-            if !self.worker.grant_at_once(self.age.load(Relaxed), bytes) {
-                return None;
-            }
+            self.worker.grant(self.age.load(Relaxed), bytes).await?;
             self.granted.fetch_add(bytes, Relaxed);
         }
-        Some(true)
-    }
-
-    /// Resolves when the worker has granted this many bytes that the instance has taken already.
-    async fn granted(&self, bytes: usize) -> Result<(), NoRoom> {
-        self.worker.grant(self.age.load(Relaxed), bytes).await?;
-        self.granted.fetch_add(bytes, Relaxed);
-        Ok(())
+        Ok(true)
     }
 
     /// Forgets that the instance was refused memory.
@@ -180,48 +168,26 @@ impl Drop for InstanceMemory {
 /// has left waits.
 pub struct Limiter(pub Arc<InstanceMemory>);
 
-/// A `Growing` resolves with whether the guest gets what it has asked for.
-type Growing<'a> = Pin<Box<dyn Future<Output = Result<bool>> + Send + 'a>>;
-
-impl Limiter {
-    /// Answers at once where it can: what has to wait takes more room than most guests ever need.
-    fn growing(&self, current: usize, desired: usize) -> Growing<'_> {
-        match self.0.grow_at_once(current, desired) {
-            Some(grown) => Box::pin(ready(Ok(grown))),
-            None => Box::pin(async move {
-                self.0.granted(desired.saturating_sub(current)).await?;
-                Ok(true)
-            }),
-        }
-    }
-}
-
-/// As `async_trait` has it, which would box everything that may have to be waited for.
+#[wasmtime_wasi::async_trait]
 impl ResourceLimiterAsync for Limiter {
-    fn memory_growing<'a, 'b>(
-        &'a mut self,
+    async fn memory_growing(
+        &mut self,
         current: usize,
         desired: usize,
         _maximum: Option<usize>,
-    ) -> Growing<'b>
-    where
-        'a: 'b,
-    {
-        self.growing(current, desired)
+    ) -> Result<bool> {
+        Ok(self.0.grow_to(current, desired).await?)
     }
 
-    fn table_growing<'a, 'b>(
-        &'a mut self,
+    async fn table_growing(
+        &mut self,
         current: usize,
         desired: usize,
         _maximum: Option<usize>,
-    ) -> Growing<'b>
-    where
-        'a: 'b,
-    {
+    ) -> Result<bool> {
         let [current, desired] =
             [current, desired].map(|elements| elements.saturating_mul(TABLE_ELEMENT));
-        self.growing(current, desired)
+        Ok(self.0.grow_to(current, desired).await?)
     }
 }
 

@@ -178,26 +178,15 @@ impl WorkerMemory {
 
     /// Resolves when the guest of this age may have this many bytes more, which it has until it gives them back.
     pub async fn grant(&self, age: Age, bytes: usize) -> Result<(), NoRoom> {
-        self.wait_by_age(age, || self.lacks(bytes)).await?;
+        let lacks = || {
+            if bytes >= SMALL {
+                self.look();
+            }
+            self.taken().saturating_add(bytes) > self.most()
+        };
+        self.wait_by_age(age, lacks).await?;
         self.granted.fetch_add(bytes, Relaxed);
         Ok(())
-    }
-
-    /// Does the same where the guest need not wait for it, and says whether it has done so.
-    pub fn grant_at_once(&self, age: Age, bytes: usize) -> bool {
-        let goes_on = self.goes_on(age, || self.lacks(bytes));
-        if goes_on {
-            self.granted.fetch_add(bytes, Relaxed);
-        }
-        goes_on
-    }
-
-    /// Says whether there are not this many bytes more.
-    fn lacks(&self, bytes: usize) -> bool {
-        if bytes >= SMALL {
-            self.look();
-        }
-        self.taken().saturating_add(bytes) > self.most()
     }
 
     /// Takes back bytes that were granted.
@@ -212,19 +201,6 @@ impl WorkerMemory {
     /// on; the others go on when there is enough for all. If all of them waited, nobody would give any back: then the
     /// youngest is ended.
     async fn wait_by_age(&self, age: Age, lacks: impl Fn() -> bool) -> Result<(), NoRoom> {
-        if self.goes_on(age, &lacks) {
-            return Ok(());
-        }
-        let _place = WaiterGuard::take(self, age);
-        let is_lost = || {
-            let waiters = self.waiters();
-            waiters.0.len() >= self.running.load(Relaxed) && waiters.0.last() == Some(&age)
-        };
-        self.wait(|| !self.goes_on(age, &lacks), is_lost).await
-    }
-
-    /// Says whether the guest of this age need not wait.
-    fn goes_on(&self, age: Age, lacks: impl Fn() -> bool) -> bool {
         let is_alone = || self.running.load(Relaxed) <= 1;
         let may_go = || {
             self.waiters()
@@ -232,7 +208,16 @@ impl WorkerMemory {
                 .is_none_or(|first| age < first)
                 || !self.is_full()
         };
-        self.resident.is_none() || is_alone() || (!lacks() && may_go())
+        if self.resident.is_none() || is_alone() || (!lacks() && may_go()) {
+            return Ok(());
+        }
+        let _place = WaiterGuard::take(self, age);
+        let is_lost = || {
+            let waiters = self.waiters();
+            waiters.0.len() >= self.running.load(Relaxed) && waiters.0.last() == Some(&age)
+        };
+        self.wait(|| !is_alone() && (lacks() || !may_go()), is_lost)
+            .await
     }
 
     fn waiters(&self) -> MutexGuard<'_, Waiters> {
