@@ -16,7 +16,7 @@ use crate::exit::{Exit, Status};
 use crate::guest::Guest;
 use crate::request::{self, Requests};
 use crate::sandbox::{Role, Sandbox};
-use crate::scoreboard::{Scoreboard, SlotRef};
+use crate::scoreboard::{Scoreboard, Slot, SlotRef};
 use crate::sys::socket::Listening;
 use crate::sys::{clock, memory, process};
 use crate::{trace, warning};
@@ -197,11 +197,11 @@ async fn make_room(acceptor: &Acceptor, connections: &Connections, open: &Connec
     }
 }
 
-/// Says that this worker is alive, and gives back the memory that starting or a burst took, once nothing
-/// was asked from one beat to the next.
+/// Says that this worker is alive, and gives back the memory that starting, a burst, or what has ended since took, once
+/// nothing has begun or ended from one beat to the next.
 async fn beat(slot: SlotRef, mut usage: Usage, served: Rc<Requests>, period: Duration) {
     let mut ticks = interval(period);
-    let (mut requests, mut tidy) = (slot.requests(), false);
+    let (mut activity, mut tidy) = (Activity::of(&slot), false);
     let (mut profile, _) = slot.profile();
     loop {
         ticks.tick().await;
@@ -218,11 +218,34 @@ async fn beat(slot: SlotRef, mut usage: Usage, served: Rc<Requests>, period: Dur
         if let Some(workers) = slot.workers() {
             served.share_memory(workers);
         }
-        let quiet = slot.requests() == std::mem::replace(&mut requests, slot.requests());
+        let now = Activity::of(&slot);
+        let quiet = now == std::mem::replace(&mut activity, now);
         if quiet && !tidy {
             memory::collect();
         }
         tidy = quiet;
+    }
+}
+
+/// `Activity` differs from one time to another where something has begun or ended that takes memory.
+#[derive(Clone, Copy, PartialEq, Eq)]
+struct Activity {
+    requests: u64,
+    /// The connections that there were, and those that there are.
+    connections: (u64, u32),
+    websockets: u32,
+    /// The instances that there are, and those of them that wait.
+    instances: (u32, u32),
+}
+
+impl Activity {
+    fn of(slot: &Slot) -> Activity {
+        Activity {
+            requests: slot.requests(),
+            connections: (slot.connections_total(), slot.connections()),
+            websockets: slot.websockets(),
+            instances: slot.instances(),
+        }
     }
 }
 
