@@ -19,13 +19,14 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 /// These files are bundled with applications, or take part in that.
-const OURS: [embedded::Embedded; 14] = [
+const OURS: [embedded::Embedded; 15] = [
     ("bindings.mjs", include_str!("javascript/bindings.mjs")),
     ("bodies.js", include_str!("javascript/bodies.js")),
     ("bridge.js", include_str!("javascript/bridge.js")),
     ("development.js", include_str!("javascript/development.js")),
     ("host.js", include_str!("javascript/host.js")),
     ("late.js", include_str!("javascript/late.js")),
+    ("light.js", include_str!("javascript/light.js")),
     ("normalize.js", include_str!("javascript/normalize.js")),
     ("platform.js", include_str!("javascript/platform.js")),
     ("positions.js", include_str!("javascript/positions.js")),

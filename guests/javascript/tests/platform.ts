@@ -1,6 +1,7 @@
 // What applications take from the web platform, and what middleware does to responses: asked by the tests.
 import { Hono } from "hono";
 import { etag } from "hono/etag";
+import { keptHeaders, ofRequest, ofResponse, responses } from "./light";
 
 const app = new Hono();
 // Also while the module is evaluated.
@@ -12,6 +13,11 @@ const clientOf = (c: any) => {
 };
 const codes = (text: string | null) => [...(text ?? "")].map((character) => character.charCodeAt(0));
 
+// Whatever the path is: what a request says of its URL, and what the engine says when it makes it of that.
+app.use(async (c, next) => {
+  const { url } = c.req.raw;
+  return url.includes("told-url") ? c.json([url, c.req.raw.clone().url]) : next();
+});
 app.use("/wrapped", async (c, next) => {
   await next();
   c.res = new Response(`<<${await c.res.text()}>>`);
@@ -159,6 +165,13 @@ const texts: Record<string, () => Response | Promise<Response>> = {
   },
 };
 app.get("/text/:of", (c) => texts[c.req.param("of")]());
+// What the engine has not made yet behaves as what it has made: each gives what does not hold.
+app.get("/light/request", async (c) => c.json(await ofRequest(c.req.raw, c.env)));
+app.get("/light/response", async (c) => c.json(await ofResponse()));
+app.get("/light/kept", (c) => c.text(keptHeaders(c.req.raw)));
+// To where its field `host` says.
+app.get("/light/forwarded", (c) => fetch(c.req.raw));
+app.get("/light/:of", (c) => responses[c.req.param("of")]());
 // What it was asked, a line for each thing.
 app.all("/request/*", async (c) => {
   const { pathname, search } = new URL(c.req.url);

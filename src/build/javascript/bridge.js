@@ -2,6 +2,7 @@
 // side, WASI's resources on the other. `wasmserve build` bundles it with the application.
 
 import { Head, Incoming, allocateScratch, freeScratch, variables } from "./host.js";
+import { knownOfResponse } from "./light.js";
 import { begin, renew, requestOf, silence } from "./platform.js";
 import { fieldsToSend, lengthOf, textOf } from "./response.js";
 
@@ -59,8 +60,10 @@ async function handle(fetch, shown, request, out) {
     const isHead = method === "HEAD";
     let response;
     try {
-      const { request, client } = received(incoming, method);
-      response = shown(await answerOf(fetch, request, client, later));
+      const received = new Received(incoming, method);
+      const answer = ask(fetch, received.request, () => received.client(), later);
+      // What is there is not waited for.
+      response = shown(checked(answer instanceof Response ? answer : await answer));
       head = headOf(response, isHead);
     } catch (error) {
       response = shown(failed(error), error);
@@ -73,7 +76,7 @@ async function handle(fetch, shown, request, out) {
       if (text === undefined) await response.body?.cancel().catch(() => {});
     } else {
       body = head.send(out, true);
-      if (text !== undefined) body.writeText(text);
+      if (text !== undefined) body.write(head.whole ?? encoder.encode(text));
       else if (response.body) await send(response.body, body);
       // A body that broke off is never finished, so that the client sees that it did.
       body.finish();
@@ -93,18 +96,25 @@ async function ended(later) {
   }
 }
 
-// Asks the application, which leaves promises that are to be waited for after its response.
-export async function answerOf(fetch, request, client, later) {
-  const env = variables();
-  if (client) introduce(client, env);
+// Asks the application, which leaves promises that are to be waited for after its response. `client` tells who asks.
+function ask(fetch, request, client, later) {
+  const env = { __proto__: new Client(client), ...variables() };
   const context = {
     waitUntil: (promise) => void later.push(promise),
     passThroughOnException() {},
   };
-  const response = await fetch(request, env, context);
+  return fetch(request, env, context);
+}
+
+function checked(response) {
   if (!(response instanceof Response)) throw new TypeError("fetch gave no Response");
   if (textOf(response) === undefined && response.body?.locked) throw new TypeError("the body of the response was read already");
   return response;
+}
+
+// What an application answers.
+export async function answerOf(fetch, request, client, later) {
+  return checked(await ask(fetch, request, client, later));
 }
 
 // The answer of an application that has failed, which the log tells.
@@ -134,8 +144,8 @@ async function warmUp() {
 
 async function askNowhere() {
   const later = [];
-  const request = new Request(NOWHERE, { method: "GET" });
-  const response = await answerOf(called, request, { address: "127.0.0.1", port: 1 }, later);
+  const request = requestOf("http", "localhost", PATH, "GET", () => []);
+  const response = await answerOf(called, request, () => ({ address: "127.0.0.1", port: 1 }), later);
   await response.text();
   await Promise.allSettled(later);
 }
@@ -156,7 +166,6 @@ async function settle() {
 }
 
 const PATH = "/a-path-that-is-nowhere";
-const NOWHERE = `http://localhost${PATH}`;
 const ASKED = 3;
 
 // Waits for a second. Says whether the promise has ended.
@@ -173,7 +182,7 @@ async function inTime(promise) {
 async function warmUpBridge() {
   for (let round = 0; round < ROUNDS; round++) {
     const headers = [["accept", "*/*"], ["host", "localhost"]];
-    const request = requestOf("http://localhost/?a=b", { method: "GET", headers });
+    const request = requestOf("http", "localhost", "/?a=b", "GET", () => headers);
     const { searchParams, pathname } = new URL(request.url);
     const asked = `${request.method} ${pathname} ${searchParams.get("a")} ${request.headers.get("accept")}`;
     const shown = new Response(asked, { headers: { "content-type": "text/plain" } });
@@ -198,17 +207,15 @@ function isBodiless(response, isHead) {
 
 function headOf(response, isHead) {
   const { status } = response;
-  const hasText = textOf(response) !== undefined;
-  const isWhole = hasText && !isBodiless(response, isHead);
+  const known = isBodiless(response, isHead) ? undefined : knownOfResponse(response);
   const head = new Head();
   try {
-    const fields = isWhole ? fieldsToSend(response) : undefined;
-    if (fields !== undefined) {
-      appendAll(head, fields);
+    if (known !== undefined) {
+      for (const [name, value] of known.fields) if (!HOP_BY_HOP.has(name)) head.append(name, value);
+      head.whole = encoder.encode(known.text);
+      head.append("content-length", String(head.whole.length));
     } else {
-      const length = lengthToSend(response, isHead, hasText);
-      appendAll(head, response.headers, length !== undefined);
-      if (length !== undefined) head.append("content-length", length);
+      appendFields(head, response, isHead);
     }
     head.setStatus(status);
   } catch (error) {
@@ -216,6 +223,19 @@ function headOf(response, isHead) {
     throw error;
   }
   return head;
+}
+
+function appendFields(head, response, isHead) {
+  const hasText = textOf(response) !== undefined;
+  const isWhole = hasText && !isBodiless(response, isHead);
+  const fields = isWhole ? fieldsToSend(response) : undefined;
+  if (fields !== undefined) {
+    appendAll(head, fields);
+  } else {
+    const length = lengthToSend(response, isHead, hasText);
+    appendAll(head, response.headers, length !== undefined);
+    if (length !== undefined) head.append("content-length", length);
+  }
 }
 
 function appendAll(head, fields, withoutLength = false) {
@@ -242,21 +262,34 @@ function lengthToSend(response, isHead, hasText) {
   return announced ? "0" : undefined;
 }
 
-function received(incoming, method) {
-  const headers = [];
-  let client;
-  incoming.eachField((name, value) => {
-    if (name === CLIENT) client = addressOf(value);
-    else headers.push([name, value]);
-  });
-  const init = { method, headers };
-  if (method !== "GET" && method !== "HEAD") {
-    init.body = bodyOf(incoming);
-    init.duplex = "half";
+// What a client has asked. Its fields are read when somebody looks at one, as many applications do at none.
+class Received {
+  constructor(incoming, method) {
+    this.incoming = incoming;
+    this.fields = this.address = undefined;
+    const hasBody = method !== "GET" && method !== "HEAD";
+    const authority = incoming.authority() ?? "localhost";
+    const path = incoming.pathWithQuery() ?? "/";
+    const body = hasBody ? bodyOf(incoming) : undefined;
+    this.request = requestOf(incoming.scheme(), authority, path, method, () => this.headers(), body);
   }
-  const authority = incoming.authority() ?? "localhost";
-  const request = requestOf(`${incoming.scheme()}://${authority}${incoming.pathWithQuery() ?? "/"}`, init);
-  return { request, client };
+
+  headers() {
+    if (this.fields === undefined) {
+      const fields = [];
+      this.incoming.eachField((name, value) => {
+        if (name === CLIENT) this.address = addressOf(value);
+        else fields.push([name, value]);
+      });
+      this.fields = fields;
+    }
+    return this.fields;
+  }
+
+  client() {
+    this.headers();
+    return this.address;
+  }
 }
 
 // Host and port of `192.0.2.1:50000` or `[2001:db8::1]:50000`.
@@ -267,18 +300,47 @@ export function addressOf(text) {
   return { address, port: Number(text.slice(colon + 1)) };
 }
 
-// Tells who asks as Deno, Bun and Node.js do, where `getConnInfo` of Hono looks for it. It is not among the variables of
-// whoever lists them.
-function introduce({ address, port }, env) {
-  const family = address.includes(":") ? "IPv6" : "IPv4";
-  const incoming = { socket: { remoteAddress: address, remotePort: port, remoteFamily: family } };
-  hide(env, "remoteAddr", { transport: "tcp", hostname: address, port });
-  hide(env, "incoming", incoming);
-  hide(env, "server", { incoming, requestIP: () => ({ address, port, family }) });
-}
+// Tells who asks as Deno, Bun and Node.js do, where `getConnInfo` of Hono looks for it. It is what the variables inherit,
+// and so not among them for whoever lists them, and is found when somebody looks.
+class Client {
+  #client;
+  #told;
 
-function hide(env, name, value) {
-  if (!(name in env)) Object.defineProperty(env, name, { value, configurable: true, writable: true });
+  constructor(client) {
+    this.#client = client;
+  }
+
+  // Who looks may have an object that inherits from the variables, or a proxy of them.
+  static #toldTo(who) {
+    let own = who;
+    while (own && !(#client in own)) own = Object.getPrototypeOf(own);
+    return own && (own.#told ??= own.#tell());
+  }
+
+  #tell() {
+    const client = this.#client();
+    if (client === undefined) return {};
+    const { address, port } = client;
+    const family = address.includes(":") ? "IPv6" : "IPv4";
+    const incoming = { socket: { remoteAddress: address, remotePort: port, remoteFamily: family } };
+    return {
+      remoteAddr: { transport: "tcp", hostname: address, port },
+      incoming,
+      server: { incoming, requestIP: () => ({ address, port, family }) },
+    };
+  }
+
+  static {
+    delete this.prototype.constructor;
+    const toldTo = this.#toldTo;
+    for (const name of ["remoteAddr", "incoming", "server"]) {
+      Object.defineProperty(this.prototype, name, {
+        get() { return toldTo(this)?.[name]; },
+        set(value) { Object.defineProperty(this, name, { value, configurable: true, writable: true }); },
+        configurable: true,
+      });
+    }
+  }
 }
 
 function bodyOf(incoming) {

@@ -124,32 +124,31 @@ export function toBytes(text) {
     : Uint8Array.from(text, (character) => character.charCodeAt(0));
 }
 
-// The variables of the environment, in an object that is the caller's. They stay as they are for as long as a server runs
-// which has this instance or another that begins as it is.
+// The variables of the environment, of which each caller makes an object for itself. They stay as they are for as long as
+// a server runs which has this instance or another that begins as it is.
 export function variables() {
   if (known === undefined) {
     known = Object.create(null);
     eachPair(environment(), decode, (name, value) => void (known[name] = value));
   }
-  return { ...known };
+  return known;
 }
 
 let known;
+
+// What follows is seen by no application, so that nothing of it has to be private, which takes the engine longer.
 
 const METHODS = ["GET", "HEAD", "POST", "PUT", "DELETE", "CONNECT", "OPTIONS", "TRACE", "PATCH"];
 
 // A request, by its handle.
 export class Incoming {
-  #handle;
-  #body;
-  #stream;
-
   constructor(handle) {
-    this.#handle = handle;
+    this.handle = handle;
+    this.body = this.stream = undefined;
   }
 
   method() {
-    const told = method(this.#handle);
+    const told = method(this.handle);
     refreshViews();
     const text = METHODS[bytes[told]] ?? takeText(told + 4);
     free(told);
@@ -157,7 +156,7 @@ export class Incoming {
   }
 
   scheme() {
-    const told = scheme(this.#handle);
+    const told = scheme(this.handle);
     refreshViews();
     const isKnown = bytes[told];
     const kind = bytes[told + 4];
@@ -167,34 +166,39 @@ export class Incoming {
   }
 
   authority() {
-    return optional(authority(this.#handle));
+    return optional(authority(this.handle));
   }
 
   pathWithQuery() {
-    return optional(pathWithQuery(this.#handle));
+    return optional(pathWithQuery(this.handle));
   }
 
   // Calls a function with the name and the value of each field.
   eachField(visit) {
-    const fields = headersOf(this.#handle);
+    if (this.handle === undefined) {
+      throw new TypeError("the request was answered before anybody has looked at its fields, which are gone with it");
+    }
+    const fields = headersOf(this.handle);
     eachPair(entries(fields), fromBytes, visit);
     dropFields(fields);
   }
 
   // The body, to be read from then on.
   open() {
-    this.#body = handleIn(consume(this.#handle), "the body was taken already");
-    this.#stream = handleIn(streamOf(this.#body), "the body was taken already");
+    this.body = handleIn(consume(this.handle), "the body was taken already");
+    this.stream = handleIn(streamOf(this.body), "the body was taken already");
   }
 
   // The next piece, for which it waits; undefined at the end.
   read(most) {
+    // A stream asks for its first piece when it is made, and somebody may when the request was answered.
+    if (this.stream === undefined) throw new TypeError("the request was answered, and its body is gone with it");
     for (;;) {
-      const told = blockingRead(this.#stream, most);
+      const told = blockingRead(this.stream, most);
       refreshViews();
       if (bytes[told]) {
         const isEnd = closed(told, 4);
-        this.#end();
+        this.end();
         if (isEnd) return undefined;
         throw new TypeError("the body of the request broke off");
       }
@@ -208,18 +212,19 @@ export class Incoming {
     }
   }
 
-  #end() {
-    if (this.#stream === undefined) return;
-    dropInput(this.#stream);
-    this.#stream = undefined;
+  end() {
+    if (this.stream === undefined) return;
+    dropInput(this.stream);
+    this.stream = undefined;
     // What comes of it is trailers, which nobody asks for.
-    dropTrailers(finishIncoming(this.#body));
+    dropTrailers(finishIncoming(this.body));
   }
 
   // Gives everything back.
   close() {
-    this.#end();
-    dropRequest(this.#handle);
+    this.end();
+    dropRequest(this.handle);
+    this.handle = undefined;
   }
 }
 
@@ -251,15 +256,19 @@ function closed(told, at) {
 
 // The head of a response, which becomes the host's.
 export class Head {
-  #fields = newFields();
-  #response;
+  constructor() {
+    this.fields = newFields();
+    this.response = undefined;
+    // The body, where it is known whole.
+    this.whole = undefined;
+  }
 
   append(name, value) {
     const length = name.length + value.length;
     const place = length > ROOM ? allocate(0, 0, 1, length) : scratch;
     refreshViews();
     put(name + value, place);
-    const told = append(this.#fields, place, name.length, place + name.length, value.length);
+    const told = append(this.fields, place, name.length, place + name.length, value.length);
     refreshViews();
     const isError = bytes[told];
     const kind = bytes[told + 1];
@@ -273,25 +282,25 @@ export class Head {
 
   // No field can be appended from then on.
   setStatus(status) {
-    this.#response = newResponse(this.#fields);
-    this.#fields = undefined;
-    if (status !== 200 && setStatusCode(this.#response, status)) throw new TypeError(`no response has the status ${status}`);
+    this.response = newResponse(this.fields);
+    this.fields = undefined;
+    if (status !== 200 && setStatusCode(this.response, status)) throw new TypeError(`no response has the status ${status}`);
   }
 
   // Sends it. With a body there is more to come, which is returned.
   send(out, hasBody) {
-    const response = this.#response;
+    const response = this.response;
     const body = hasBody ? handleIn(bodyOf(response), "the body was taken already") : undefined;
-    this.#response = undefined;
+    this.response = undefined;
     setResponse(out, 0, response, 0, 0n, 0, 0, 0, 0);
     return body === undefined ? undefined : new Outgoing(body);
   }
 
   // Gives back what was not sent.
   close() {
-    if (this.#fields !== undefined) dropFields(this.#fields);
-    if (this.#response !== undefined) dropResponse(this.#response);
-    this.#fields = this.#response = undefined;
+    if (this.fields !== undefined) dropFields(this.fields);
+    if (this.response !== undefined) dropResponse(this.response);
+    this.fields = this.response = undefined;
   }
 }
 
@@ -304,20 +313,9 @@ function put(text, place) {
 
 // The body of a response.
 export class Outgoing {
-  #body;
-  #stream;
-
   constructor(body) {
-    this.#body = body;
-    this.#stream = handleIn(streamTo(body), "the body was taken already");
-  }
-
-  // Writes text whole.
-  writeText(text) {
-    refreshViews();
-    const { read, written } = encoder.encodeInto(text, bytes.subarray(scratch, scratch + ROOM));
-    if (read === text.length) this.#writeFrom(scratch, written);
-    else this.write(encoder.encode(text));
+    this.body = body;
+    this.stream = handleIn(streamTo(body), "the body was taken already");
   }
 
   // Writes bytes, which the client may not have taken when this returns.
@@ -326,40 +324,40 @@ export class Outgoing {
       const part = piece.subarray(at, at + ROOM);
       refreshViews();
       bytes.set(part, scratch);
-      this.#writeFrom(scratch, part.length);
+      this.writeFrom(scratch, part.length);
     }
   }
 
   // Has what was written go out now.
   flush() {
-    done(flush(this.#stream), 4);
+    done(flush(this.stream), 4);
   }
 
-  #writeFrom(place, length) {
+  writeFrom(place, length) {
     for (let at = 0; at < length; ) {
-      const told = checkWrite(this.#stream);
+      const told = checkWrite(this.stream);
       refreshViews();
       const isError = bytes[told];
       if (isError) done(told, 8);
       const room = Number(words.getBigUint64(told + 8, true));
       free(told);
       if (room === 0) {
-        const ready = subscribe(this.#stream);
+        const ready = subscribe(this.stream);
         block(ready);
         dropPollable(ready);
         continue;
       }
       const count = Math.min(room, length - at);
-      done(write(this.#stream, place + at, count), 4);
+      done(write(this.stream, place + at, count), 4);
       at += count;
     }
   }
 
   // Only a body that is finished is whole.
   finish() {
-    dropOutput(this.#stream);
-    const body = this.#body;
-    this.#stream = this.#body = undefined;
+    dropOutput(this.stream);
+    const body = this.body;
+    this.stream = this.body = undefined;
     const told = finishOutgoing(body, 0, 0);
     refreshViews();
     const isError = bytes[told];
@@ -369,9 +367,9 @@ export class Outgoing {
 
   // Leaves the body unfinished, which the client sees.
   close() {
-    if (this.#stream !== undefined) dropOutput(this.#stream);
-    if (this.#body !== undefined) dropOutgoing(this.#body);
-    this.#stream = this.#body = undefined;
+    if (this.stream !== undefined) dropOutput(this.stream);
+    if (this.body !== undefined) dropOutgoing(this.body);
+    this.stream = this.body = undefined;
   }
 }
 

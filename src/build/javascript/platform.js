@@ -1,6 +1,7 @@
 // What the web platform has and the engine does not yet, where it can be had without the engine. Each part stands
 // aside once the engine brings it. `wasmserve build` bundles it with every application.
 
+import { lightRequest, realRequest } from "./light.js";
 import { formatted } from "./standard.js";
 import "./bodies.js";
 import "./normalize.js";
@@ -150,7 +151,7 @@ const asked = new WeakMap();
 const EngineRequest = Request;
 globalThis.Request = new Proxy(EngineRequest, {
   construct(target, [input, init], as) {
-    const request = Reflect.construct(target, [input, init], as === globalThis.Request ? target : as);
+    const request = Reflect.construct(target, [realRequest(input), init], as === globalThis.Request ? target : as);
     const before = asked.get(input);
     const redirect = init?.redirect ?? before?.redirect ?? "follow";
     const body = init?.body;
@@ -159,10 +160,17 @@ globalThis.Request = new Proxy(EngineRequest, {
   },
 });
 
-// The request of a client: it has a body, or none, and follows redirects as others do.
-export function requestOf(url, init) {
-  const request = new EngineRequest(url, init);
-  if (init.body !== undefined) asked.set(request, { redirect: "follow", body: init.body });
+EngineRequest.prototype.constructor = globalThis.Request;
+
+// The request of a client: it has a body, or none, and follows redirects as others do. `headers` gives its fields.
+export function requestOf(scheme, authority, path, method, headers, body) {
+  if (body === undefined) {
+    const make = (url) => new EngineRequest(url, { method, headers: headers() });
+    return lightRequest(scheme, authority, path, method, make);
+  }
+  const init = { method, headers: headers(), body, duplex: "half" };
+  const request = new EngineRequest(`${scheme}://${authority}${path}`, init);
+  asked.set(request, { redirect: "follow", body });
   return request;
 }
 
@@ -193,7 +201,7 @@ globalThis.fetch = async function fetch(input, init) {
   const headers = new Headers(init?.headers ?? first.headers);
   let body = init?.body ?? known?.body ?? (input instanceof EngineRequest ? input.body : null);
   const signal = init?.signal ?? (input instanceof EngineRequest ? input.signal : undefined);
-  let response = await engineFetch(input, init);
+  let response = await engineFetch(realRequest(input), init);
   for (let hops = 0; REDIRECTS.includes(response.status) && mode !== "manual"; hops++) {
     const location = response.headers.get("location");
     if (location === null) break;

@@ -1,6 +1,8 @@
 // The engine writes the length of a body among the fields of its response, where Fetch has no such field: whoever
 // takes over these fields for another body announces a wrong length. It is kept apart here, for the bridge to send.
 
+import { knownOfResponse, lightResponse } from "./light.js";
+
 // Of responses, and of the streams that are the bodies of such: how many bytes the body has.
 const lengths = new WeakMap();
 
@@ -10,7 +12,7 @@ const unseen = new WeakSet();
 // How long the body of a response is, where that is known.
 export function lengthOf(response) {
   // The length is found when the fields are asked for.
-  if (unseen.has(response)) void response.headers;
+  if (knownOfResponse(response) !== undefined || unseen.has(response)) void response.headers;
   return lengths.get(response);
 }
 
@@ -20,6 +22,8 @@ const texts = new WeakMap();
 
 // The text that the body of a response is, where that is known.
 export function textOf(response) {
+  const known = knownOfResponse(response);
+  if (known !== undefined) return known.text;
   return response.bodyUsed ? undefined : texts.get(response);
 }
 
@@ -27,6 +31,10 @@ const Engine = Response;
 
 const Ours = new Proxy(Engine, {
   construct(target, [body, init], as) {
+    if (typeof body === "string" && as === Ours) {
+      const light = lightResponse(body, init, (made) => void (texts.set(made, body), unseen.add(made)));
+      if (light) return light;
+    }
     const made = Reflect.construct(target, [body, init], as === Ours ? target : as);
     if (typeof body === "string") texts.set(made, body);
     if (body == null) {
@@ -39,12 +47,10 @@ const Ours = new Proxy(Engine, {
     }
     return made;
   },
-  get(target, name, receiver) {
-    if (name === "json" && Engine.json) return asJson;
-    return Reflect.get(target, name, receiver);
-  },
 });
 globalThis.Response = Ours;
+Engine.prototype.constructor = Ours;
+if (Engine.json) Engine.json = asJson;
 
 const { get: headers } = Object.getOwnPropertyDescriptor(Engine.prototype, "headers");
 Object.defineProperty(Engine.prototype, "headers", {
@@ -60,7 +66,7 @@ Object.defineProperty(Engine.prototype, "headers", {
   enumerable: true,
 });
 
-// The fields of a response as they are sent, where its length is among them: nobody else has them.
+// The fields of a response as they are sent, its length among them, where nobody else has them.
 export function fieldsToSend(response) {
   return unseen.has(response) ? headers.call(response) : undefined;
 }

@@ -277,6 +277,7 @@ const Now = new Proxy(Before, {
   },
 });
 globalThis.Response = Now;
+Before.prototype.constructor = Now;
 
 // The application's end of the WebSocket that a response opens.
 export function socketOf(response) {

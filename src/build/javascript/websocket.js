@@ -23,7 +23,7 @@ async function handle(fetch, shown, opening, connection) {
   let response;
   try {
     const client = opening.client && addressOf(opening.client);
-    response = shown(await answerOf(fetch, requestOf(opening), client, later));
+    response = shown(await answerOf(fetch, requestOf(opening), () => client, later));
     const socket = socketOf(response);
     if (socket) accept(connection, response, socket);
   } catch (error) {

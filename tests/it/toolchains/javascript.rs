@@ -7,7 +7,7 @@ use std::io::Write;
 
 pub const HONO: &str = "guests/javascript";
 pub const PLATFORM: &str = "guests/javascript/tests/platform.ts";
-const PLAIN: &str = "guests/javascript/src/plain.js";
+pub const PLAIN: &str = "guests/javascript/src/plain.js";
 pub const EVENTS: &str = "guests/javascript/src/events.js";
 const DATABASE: &str = "guests/javascript/src/database.js";
 

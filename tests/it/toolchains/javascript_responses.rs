@@ -1,6 +1,6 @@
 //! Heads and bodies of what applications in JavaScript answer, as they are sent.
 
-use super::javascript::{EVENTS, HONO, PLATFORM, answer};
+use super::javascript::{EVENTS, HONO, PLAIN, PLATFORM, answer};
 use super::{built, trials};
 use crate::harness::Server;
 
@@ -39,6 +39,9 @@ fn head_is_answered_as_get_without_its_body() {
     assert_eq!(asked(&server, "GET", "/connection").0, 200);
     let sample = trials::serve(&built(HONO), &[]);
     assert_eq!(asked(&sample, "HEAD", "/").0, 200);
+    let plain = trials::serve(&built(PLAIN), &[]);
+    let announced = (200, String::new(), length("14"));
+    assert_eq!(asked(&plain, "HEAD", "/"), announced);
     let events = trials::serve(&built(EVENTS), &[]);
     assert_eq!(asked(&events, "HEAD", "/").0, 200);
 }

@@ -8,6 +8,7 @@ mod dev_javascript;
 mod failures;
 mod go;
 mod javascript;
+mod javascript_light;
 mod javascript_responses;
 mod new;
 mod protocols;
