@@ -42,7 +42,7 @@ macro_rules! wit {
     };
 }
 
-static FILES: [Embedded; 19] = wit![
+static FILES: [Embedded; 20] = wit![
     "world.wit",
     "deps/spin-postgres-4.0.0/postgres.wit",
     "deps/spin-sqlite-3.0.0/sqlite.wit",
@@ -60,6 +60,7 @@ static FILES: [Embedded; 19] = wit![
     "deps/wasi-logging-0.1.0-draft/logging.wit",
     "deps/wasi-random-0.2.10/package.wit",
     "deps/wasi-sockets-0.2.10/package.wit",
+    "deps/wasmserve-http-0.1.0/http.wit",
     "deps/wasmserve-lifecycle-0.1.0/lifecycle.wit",
     "deps/wasmserve-websocket-0.1.0/websocket.wit"
 ];
@@ -142,6 +143,16 @@ fn encode(module: &mut Vec<u8>, wit: &Path, world: &str) -> Result<Vec<u8>> {
 mod tests {
     use super::*;
     use crate::build::Scratch;
+
+    /// Each world of ours would be refused that imports what is not there.
+    #[test]
+    fn every_world_finds_what_it_imports() {
+        let scratch = Scratch::new().unwrap();
+        write(scratch.path()).unwrap();
+        for world in [WORLD, BRIDGED, WITH_WEBSOCKETS] {
+            resolved(scratch.path(), world).unwrap();
+        }
+    }
 
     #[test]
     fn a_world_has_what_an_application_imports_beside_what_it_had() {
