@@ -269,7 +269,9 @@ class Received {
     this.fields = this.address = undefined;
     const hasBody = method !== "GET" && method !== "HEAD";
     const authority = incoming.authority() ?? "localhost";
-    const path = incoming.pathWithQuery() ?? "/";
+    const told = incoming.pathWithQuery() ?? "/";
+    // `OPTIONS *` is about the server (RFC 9110, section 9.3.7), and no URL is.
+    const path = told === "*" ? "/" : told;
     const body = hasBody ? bodyOf(incoming) : undefined;
     this.request = requestOf(incoming.scheme(), authority, path, method, () => this.headers(), body);
   }

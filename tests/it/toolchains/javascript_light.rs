@@ -123,13 +123,16 @@ fn a_request_that_was_answered_says_that_its_fields_are_gone() {
     );
 }
 
-/// Of `*` there is no URL.
+/// There is no URL of `*`.
 #[test]
-fn a_request_without_a_url_is_refused_and_ends_nothing() {
+fn a_request_about_the_server_is_one_for_its_root() {
     let server = trials::serve(&built(PLATFORM), &[]);
-    for _ in 0..3 {
-        let told = raw(&server, "OPTIONS * HTTP/1.1\r\nHost: a.test:80");
-        assert_eq!(told, "Internal Server Error\n");
+    let root = raw(&server, "OPTIONS / HTTP/1.1\r\nHost: a.test:80");
+    for host in ["a.test:80", "a.test"] {
+        for _ in 0..3 {
+            let told = raw(&server, &format!("OPTIONS * HTTP/1.1\r\nHost: {host}"));
+            assert_eq!(told, root, "{host}");
+        }
     }
     let printed = server.printed();
     assert!(!printed.contains("trap"), "{printed}");
