@@ -3,8 +3,9 @@
 //! for without one, which is the shorter way.
 
 use super::heap::{self, Payer};
-use super::recent_blocks;
-use libmimalloc_sys::{mi_free, mi_malloc_aligned, mi_realloc_aligned, mi_zalloc_aligned};
+use libmimalloc_sys::{
+    mi_free, mi_malloc, mi_malloc_aligned, mi_realloc_aligned, mi_zalloc_aligned,
+};
 use std::alloc::{GlobalAlloc, Layout};
 use std::ffi::c_void;
 use std::ptr::null_mut;
@@ -20,11 +21,6 @@ const WORD: usize = size_of::<Payer>();
 /// Computes the bytes before a block: the word comes last of them, and what follows is aligned as it was asked for.
 fn head(layout: Layout) -> usize {
     layout.align().max(WORD)
-}
-
-/// Says whether a block needs no more alignment than all have. With its head it is as large as its alignment.
-fn is_natural(align: usize) -> bool {
-    align <= NATURAL
 }
 
 /// Returns what follows the head of a new block, for which the present payer pays.
@@ -68,8 +64,8 @@ unsafe impl GlobalAlloc for Mimalloc {
         let (size, align) = (layout.size() + head, layout.align());
         // SAFETY: the alignment is a power of two, and the block is new.
         unsafe {
-            let base = match is_natural(align) {
-                true => recent_blocks::allocate(size),
+            let base = match align <= NATURAL.min(size) {
+                true => mi_malloc(size),
                 false => mi_malloc_aligned(size, align),
             };
             begin(base, head, layout.size())
@@ -78,51 +74,30 @@ unsafe impl GlobalAlloc for Mimalloc {
 
     unsafe fn alloc_zeroed(&self, layout: Layout) -> *mut u8 {
         let head = head(layout);
-        let (size, align) = (layout.size() + head, layout.align());
-        let size = match is_natural(align) {
-            true => recent_blocks::rounded(size),
-            false => size,
-        };
         // SAFETY: the alignment is a power of two, and the block is new.
         unsafe {
-            let base = mi_zalloc_aligned(size, align);
+            let base = mi_zalloc_aligned(layout.size() + head, layout.align());
             begin(base, head, layout.size())
         }
     }
 
     unsafe fn dealloc(&self, block: *mut u8, layout: Layout) {
-        let head = head(layout);
-        let (size, align) = (layout.size() + head, layout.align());
-        // SAFETY: the caller hands over a block of this allocator, and uses it no more. It has as many bytes as its size
-        // is rounded to where it needs no more alignment than all have, from `alloc`, `alloc_zeroed` or `realloc`.
+        // SAFETY: the caller hands over a block of this allocator, and uses it no more.
         unsafe {
             if let Some(account) = payer_of(block) {
                 account.remove(layout.size());
             }
-            let base = block.sub(head).cast();
-            match is_natural(align) {
-                true => recent_blocks::free(base, size),
-                false => mi_free(base),
-            }
+            mi_free(block.sub(head(layout)).cast());
         }
     }
 
     unsafe fn realloc(&self, block: *mut u8, layout: Layout, size: usize) -> *mut u8 {
         let head = head(layout);
-        let (before, after) = (layout.size() + head, size + head);
-        let is_natural = is_natural(layout.align());
         // SAFETY: the caller hands over a block of this allocator; the alignment is a power of two. The head moves
-        // with the block, which has as many bytes as its size is rounded to.
+        // with the block.
         unsafe {
             let payer = payer_of(block);
-            let base = block.sub(head).cast::<c_void>();
-            let moved = if !is_natural {
-                mi_realloc_aligned(base, after, layout.align())
-            } else if recent_blocks::are_alike(before, after) {
-                base
-            } else {
-                mi_realloc_aligned(base, recent_blocks::rounded(after), layout.align())
-            };
+            let moved = mi_realloc_aligned(block.sub(head).cast(), size + head, layout.align());
             if moved.is_null() {
                 return null_mut();
             }

@@ -1,7 +1,6 @@
 //! This file has memory behind descriptors, and gives memory back.
 
 use super::control_group::{CgroupVersion, directories};
-use super::recent_blocks;
 use nix::fcntl::{FcntlArg, SealFlag, fcntl};
 use nix::sys::memfd::{MFdFlags, memfd_create};
 use nix::sys::mman::{MapFlags, ProtFlags, mmap, mmap_anonymous};
@@ -252,14 +251,8 @@ impl Proportional {
     }
 }
 
-/// Has this thread, which serves from here on until the process ends, give out again what it has freed last.
-pub fn keep_recent_blocks() {
-    recent_blocks::keep();
-}
-
 /// Gives back what the allocator keeps at hand for later.
 pub fn collect() {
-    recent_blocks::release();
     unsafe extern "C" {
         fn mi_collect(force: bool);
     }

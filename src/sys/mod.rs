@@ -20,7 +20,6 @@ pub mod privileges;
 pub mod process;
 #[cfg(test)]
 pub mod raw;
-mod recent_blocks;
 pub mod region;
 pub mod regular;
 pub mod runtime;

@@ -73,7 +73,6 @@ impl Worker {
     /// Serves until it is told to leave.
     pub fn run(self) -> Result<()> {
         process::raise_descriptor_limit();
-        memory::keep_recent_blocks();
         let runtime = Builder::new_current_thread()
             .enable_all()
             .build_local(LocalOptions::default())
