@@ -7,8 +7,10 @@ do anything.
 """
 
 import functools
+import gc
 import json
 import sys
+from types import FunctionType
 
 from componentize_py_types import Err, Ok
 from wit_world.imports import exchange, streams, types
@@ -34,12 +36,16 @@ def rehearse(answer):
                 continue
             try:
                 app = make(sys.modules[name])
+                if app is None:
+                    continue
                 for host in (Host(*asked) for asked in ASKED for _ in range(OFTEN)):
                     # Of a kind that the code which calls it takes for the same as what comes in its place.
                     runtime.call_import = functools.partial(host.call)
                     answer(app, lent(types.IncomingRequest), lent(types.ResponseOutparam))
                     if not host.is_content:
                         raise RuntimeError("the answer is not as it should be")
+                if isinstance(app, Shop):
+                    app.close()
             except Exception as error:
                 # A version that is asked in another way.
                 wrong.append(f"{name}: {error!r}")
@@ -105,6 +111,79 @@ class Plain:
         await send({"type": "http.response.body", "body": b"it" if message else b""})
 
 
+class Shop(Plain):
+    """Reads and writes a database of SQLAlchemy's that is in memory, by classes of its own."""
+
+    def __init__(self, orm):
+        sqlalchemy = sys.modules["sqlalchemy"]
+        Column, Integer, String = sqlalchemy.Column, sqlalchemy.Integer, sqlalchemy.String
+        base = orm.declarative_base()
+
+        class Author(base):
+            __tablename__ = "author"
+            id = Column(Integer, primary_key=True)
+            name = Column(String(100), index=True)
+            books = orm.relationship("Book", back_populates="author")
+
+        class Book(base):
+            __tablename__ = "book"
+            id = Column(Integer, primary_key=True)
+            title = Column(String(100), nullable=False)
+            author_id = Column(sqlalchemy.ForeignKey("author.id"))
+            author = orm.relationship("Author", back_populates="books")
+
+        self._orm, self._base, self._author, self._book = orm, base, Author, Book
+        self._engine = sqlalchemy.create_engine("sqlite://", poolclass=sqlalchemy.pool.StaticPool)
+        base.metadata.create_all(self._engine)
+
+    async def __call__(self, scope, receive, send):
+        # What a statement is compiled to is kept, and no application has these.
+        self._engine.clear_compiled_cache()
+        with self._orm.Session(self._engine) as session:
+            self._write(session)
+        with self._orm.Session(self._engine) as session:
+            self._read(session)
+        await super().__call__(scope, receive, send)
+
+    def _write(self, session):
+        author = self._author(name="a")
+        author.books = [self._book(title=title) for title in "bcd"]
+        session.add(author)
+        session.commit()
+
+    def _read(self, session):
+        sqlalchemy, orm = sys.modules["sqlalchemy"], self._orm
+        author, book = self._author, self._book
+        books = sqlalchemy.select(book).options(orm.joinedload(book.author)).order_by(book.id)
+        session.scalars(books.limit(2).offset(1)).all()
+        written = sqlalchemy.select(author).where(author.name == "a").options(orm.selectinload(author.books))
+        [found] = session.scalars(written).all()
+        session.get(book, found.books[0].id)
+        session.execute(sqlalchemy.select(sqlalchemy.func.count()).select_from(book)).scalar()
+        found.name = "e"
+        for it in found.books:
+            session.delete(it)
+        session.delete(found)
+        session.commit()
+
+    def close(self):
+        """Leaves neither a connection nor a class that SQLAlchemy knows of."""
+        self._engine.dispose()
+        self._base.registry.dispose()
+
+
+def _sqlalchemy(orm):
+    """Nothing where an application, or a library, listens to what SQLAlchemy does: it would be told of this."""
+    known = getattr(sys.modules["sqlalchemy"].event.registry, "_key_to_collection", None)
+    if known is None:
+        return None
+    functions = {id(it): it.__module__ for it in gc.get_objects() if type(it) is FunctionType}
+    # A method is known by its function and its object.
+    listeners = [it[0] if isinstance(it, tuple) else it for _, _, it in known]
+    is_own = all((functions.get(it) or "").startswith("sqlalchemy.") for it in listeners)
+    return Shop(orm) if is_own else None
+
+
 def _fastapi(fastapi):
     # One of FastAPI's own, so that the application sees no class that it does not expect.
     from fastapi.openapi.models import Tag
@@ -153,4 +232,10 @@ def _flask(flask):
 
 
 # Modules, and what makes an application of each.
-FRAMEWORKS = {"asyncio": lambda _: Plain(), "starlette": _starlette, "fastapi": _fastapi, "flask": _flask}
+FRAMEWORKS = {
+    "asyncio": lambda _: Plain(),
+    "starlette": _starlette,
+    "fastapi": _fastapi,
+    "flask": _flask,
+    "sqlalchemy.orm": _sqlalchemy,
+}

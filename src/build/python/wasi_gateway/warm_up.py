@@ -62,6 +62,7 @@ async def warm_up(app, notes):
         note(f"its shutdown failed: {error!r}")
     begun.put_back()
     _remember_endpoints(app)
+    _configure_mappers()
     _compile_templates(app)
 
 
@@ -130,6 +131,32 @@ def _remember_endpoints(app):
                 ask(call)
             except Exception:
                 pass
+
+
+def _configure_mappers():
+    """Has SQLAlchemy find out of each class what it finds out with the first statement that reads it. None is executed."""
+    orm = sys.modules.get("sqlalchemy.orm")
+    if orm is None:
+        return
+    mappers = [it for it in gc.get_objects() if type(it) is orm.Mapper]
+    try:
+        orm.configure_mappers()
+    except Exception:
+        # It is told when a request asks for one, unless what they lack has been imported by then: none has failed.
+        for mapper in mappers:
+            vars(mapper).pop("_configure_failed", None)
+            for it in getattr(mapper, "_props", {}).values():
+                if not getattr(it, "_configure_finished", True):
+                    it._configure_started = False
+        return
+    for mapper in mappers:
+        try:
+            statement = sys.modules["sqlalchemy"].select(mapper)
+            for relationship in mapper.relationships:
+                statement = statement.options(orm.joinedload(relationship.class_attribute))
+            statement.compile()
+        except Exception:
+            pass
 
 
 def _compile_templates(app):

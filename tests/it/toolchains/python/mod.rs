@@ -10,6 +10,7 @@ mod priming;
 mod projects;
 mod pure;
 mod recursion;
+mod rehearsal;
 mod responses;
 mod schemathesis;
 mod services;
