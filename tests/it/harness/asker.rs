@@ -118,7 +118,9 @@ impl Asker for Http2Asker {
                     }
                 }
                 if frame.stream == stream && frame.kind == http2::RST_STREAM {
-                    return Err(io::ErrorKind::ConnectionReset.into());
+                    // With the code that says why (RFC 9113 section 7).
+                    let why = format!("the stream was reset: {:?}", frame.payload);
+                    return Err(io::Error::new(io::ErrorKind::ConnectionReset, why));
                 }
                 if frame.stream == stream && frame.ends_stream() {
                     self.kept = (!going).then_some(connection);
