@@ -110,6 +110,11 @@ impl Asker for Http2Asker {
             let stream = connection.get("/")?;
             loop {
                 let frame = connection.frame()?;
+                if frame.kind == http2::DATA && !frame.payload.is_empty() {
+                    // Else the connection's window is used up after some thousand answers (RFC 9113 section 6.9).
+                    let taken = u32::try_from(frame.payload.len()).unwrap();
+                    connection.send(http2::WINDOW_UPDATE, 0, 0, &taken.to_be_bytes())?;
+                }
                 if frame.kind == http2::GOAWAY {
                     going = true;
                     if frame.last_stream() < stream {
