@@ -6,6 +6,7 @@ import sys
 
 from .peers import HOME, run
 
+
 def wrk(port, path, seconds, connections=32, *options, scheme="http"):
     """Asks as fast as it goes; how many requests were answered, how many in a second, and the median microseconds."""
     said = subprocess.run(

@@ -35,21 +35,12 @@ async def leaves(send):
     await send(start())
 
 
-async def corrects(send, *fields, status=200):
+async def corrects(send, *fields, status=200, pause=None):
     """Sends what cannot be sent, and then says what came of it."""
     try:
         await send(start(status, *fields))
-        await send(body(b"12345"))
-    except Exception as error:
-        text = str(error).encode()
-        await send(start(200))
-        await send(body(text))
-
-
-async def corrects_after_waiting(send):
-    try:
-        await send(start(200, (b"connection", b"close"), (b"a b", b"c")))
-        await asyncio.sleep(0.01)
+        if pause is not None:
+            await asyncio.sleep(pause)
         await send(body(b"12345"))
     except Exception as error:
         text = str(error).encode()
@@ -86,7 +77,7 @@ PATHS = {
     "/leaves": leaves,
     "/twice": twice,
     "/illegal-field": lambda send: corrects(send, (b"a b", b"c")),
-    "/illegal-field-later": corrects_after_waiting,
+    "/illegal-field-later": lambda send: corrects(send, (b"connection", b"close"), (b"a b", b"c"), pause=0.01),
     "/illegal-value": lambda send: corrects(send, (b"a", b"b\r\nc: d")),
     "/illegal-status": lambda send: corrects(send, status=1000),
     "/longer": lambda send: corrects(send, (b"content-length", b"4")),

@@ -5,11 +5,11 @@ use super::state::HostState;
 use bindings::wasmserve::http::exchange::{Head, Headers, Host, Problem, Refusal};
 use bytes::Bytes;
 use http::header::CONTENT_LENGTH;
-use http::{HeaderMap, Response, StatusCode};
+use http::{HeaderMap, Method, Response, StatusCode};
 use http_body_util::{BodyExt, Empty, Full};
 use wasmtime::component::{HasSelf, Linker, Resource};
 use wasmtime_wasi_http::p2::bindings::http::types::{
-    HeaderError, HostFields, HostIncomingRequest as _, Method, Scheme,
+    HeaderError, HostFields, HostIncomingRequest as _, Scheme,
 };
 use wasmtime_wasi_http::p2::types::{HostIncomingRequest, HostResponseOutparam};
 use wasmtime_wasi_http::{WasiBody, WasiHttpView};
@@ -45,8 +45,9 @@ impl Host for HostState {
         let of_fields = |fields: &Resource<_>| Resource::new_borrow(fields.rep());
         let entries = HostFields::entries(http, of_fields(&fields))?;
         HostFields::drop(http, fields)?;
+        let method: Method = http.method(again())?.try_into()?;
         Ok(Head {
-            method: method(http.method(again())?),
+            method: method.to_string(),
             scheme: scheme(http.scheme(again())?),
             authority: http.authority(again())?.unwrap_or_default(),
             path_with_query: http.path_with_query(again())?.unwrap_or_default(),
@@ -134,22 +135,6 @@ fn check_length(fields: &HeaderMap, length: usize) -> Result<(), Problem> {
         Some(declared) if length < declared => Err(Problem::Shorter),
         _ => Ok(()),
     }
-}
-
-fn method(method: Method) -> String {
-    let name = match method {
-        Method::Get => "GET",
-        Method::Head => "HEAD",
-        Method::Post => "POST",
-        Method::Put => "PUT",
-        Method::Delete => "DELETE",
-        Method::Connect => "CONNECT",
-        Method::Options => "OPTIONS",
-        Method::Trace => "TRACE",
-        Method::Patch => "PATCH",
-        Method::Other(name) => return name,
-    };
-    name.to_owned()
 }
 
 fn scheme(scheme: Option<Scheme>) -> String {

@@ -30,8 +30,7 @@ pub fn order_places<T>(store: &mut Store<T>) -> Result<u32> {
     let capacity = table.max_capacity();
     table.set_max_capacity(0);
     let count = (0..=MOST).find(|_| table.push(()).is_err());
-    *table = ResourceTable::with_capacity(count.unwrap_or_default() as usize);
-    table.set_max_capacity(capacity);
+    *table = empty_table(capacity, count.unwrap_or_default());
     count.context("it has had very many tasks and streams at a time")
 }
 
@@ -39,11 +38,16 @@ pub fn order_places<T>(store: &mut Store<T>) -> Result<u32> {
 pub fn renew_places<T>(store: &mut Store<T>, expected: u32) -> Result<()> {
     if let Some(table) = store.concurrent_resource_table() {
         ensure!(table.is_empty(), LEFT);
-        let capacity = table.max_capacity();
-        *table = ResourceTable::with_capacity(expected as usize);
-        table.set_max_capacity(capacity);
+        *table = empty_table(table.max_capacity(), expected);
     }
     Ok(())
+}
+
+/// Makes a table that may have so many entries, with room for those that are expected.
+fn empty_table(most: usize, expected: u32) -> ResourceTable {
+    let mut table = ResourceTable::with_capacity(expected as usize);
+    table.set_max_capacity(most);
+    table
 }
 
 const LEFT: &str = "a task, a stream or a future is left";

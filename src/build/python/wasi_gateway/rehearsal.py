@@ -32,26 +32,31 @@ def rehearse(answer):
     wrong = []
     try:
         for name, make in FRAMEWORKS.items():
-            if name not in sys.modules:
-                continue
             try:
-                app = make(sys.modules[name])
-                if app is None:
-                    continue
-                for host in (Host(*asked) for asked in ASKED for _ in range(OFTEN)):
-                    # Of a kind that the code which calls it takes for the same as what comes in its place.
-                    runtime.call_import = functools.partial(host.call)
-                    answer(app, lent(types.IncomingRequest), lent(types.ResponseOutparam))
-                    if not host.is_content:
-                        raise RuntimeError("the answer is not as it should be")
-                if isinstance(app, Shop):
-                    app.close()
+                if name in sys.modules:
+                    _ask(make(sys.modules[name]), answer)
             except Exception as error:
                 # A version that is asked in another way.
                 wrong.append(f"{name}: {error!r}")
     finally:
         runtime.call_import, resources.drop_resource = kept
     return wrong
+
+
+def _ask(app, answer):
+    if app is None:
+        return
+    try:
+        for host in (Host(*asked) for asked in ASKED for _ in range(OFTEN)):
+            # Of a kind that the code which calls it takes for the same as what comes in its place.
+            types.componentize_py_runtime.call_import = functools.partial(host.call)
+            answer(app, lent(types.IncomingRequest), lent(types.ResponseOutparam))
+            if not host.is_content:
+                raise RuntimeError("the answer is not as it should be")
+    finally:
+        # Whatever came of it: a connection that is left open would end the build.
+        if isinstance(app, Shop):
+            app.close()
 
 
 def lent(kind):
