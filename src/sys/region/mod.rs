@@ -1,5 +1,6 @@
 //! A `Region` is memory that begins as a private copy of an image, and is put back as it was: of what is accessible,
-//! only what was written to.
+//! only what was written to. What only some requests write to is given back to the kernel, so that the others do not
+//! have it put back again and again.
 //!
 //! It is our own, as the engine has no interface for copying back only the pages that were written to (PAGEMAP_SCAN).
 
@@ -7,6 +8,7 @@ mod dirty_pages;
 mod image;
 #[cfg(test)]
 mod tests;
+mod unchanged_pages;
 
 pub use dirty_pages::DirtyPages;
 pub use image::Image;
@@ -17,6 +19,7 @@ use std::ops::Range;
 use std::ptr::null_mut;
 use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 use std::sync::{Mutex, MutexGuard, PoisonError};
+use unchanged_pages::UnchangedPages;
 
 /// This much more becomes accessible at a time where that may be more than is needed.
 const STEP: usize = 1 << 20;
@@ -44,6 +47,7 @@ struct WrittenPages {
     pieces: Vec<Range<usize>>,
     /// The pages that were not looked at begin here.
     end: usize,
+    unchanged: UnchangedPages,
 }
 
 // SAFETY: it owns its addresses, and what changes of itself is atomic.
@@ -140,19 +144,14 @@ impl Region {
             written.pieces.clear();
             written.end = dirty_pages.find(self.base, accessible, &mut written.pieces);
         }
-        for &Range { start, end } in &written.pieces {
-            let copied = end.min(image.length);
-            // SAFETY: both are accessible, and as nobody else uses the region they may be written to.
-            unsafe {
-                if start < copied {
-                    let source = image.view.add(start);
-                    source.copy_to_nonoverlapping(self.base.add(start), copied - start);
-                }
-                // Writing nothing to a page that was not written to is not nothing to some processors.
-                let zero = start.max(copied);
-                if zero < end {
-                    self.base.add(zero).write_bytes(0, end - zero);
-                }
+        let pages = written.pieces.iter().map(Range::len).sum::<usize>() / page_size();
+        if written.unchanged.is_due(pages) {
+            // SAFETY: as the caller says.
+            unsafe { self.put_back_changed(&mut written, image)? };
+        } else {
+            for piece in &written.pieces {
+                // SAFETY: the pieces are accessible, and nobody else uses the region.
+                unsafe { self.put_back(piece, image) };
             }
         }
         self.forget(written.end, accessible)?;
@@ -162,6 +161,69 @@ impl Region {
         }
         self.size.store(size, Relaxed);
         Ok(())
+    }
+
+    /// Puts back what was there when the image was laid.
+    ///
+    /// # Safety
+    /// The piece is accessible, and nobody else uses the region meanwhile.
+    unsafe fn put_back(&self, &Range { start, end }: &Range<usize>, image: &Image) {
+        let copied = end.min(image.length);
+        // SAFETY: both are accessible, and as nobody else uses the region they may be written to.
+        unsafe {
+            if start < copied {
+                let source = image.view.add(start);
+                source.copy_to_nonoverlapping(self.base.add(start), copied - start);
+            }
+            // Writing nothing to a page that was not written to is not nothing to some processors.
+            let zero = start.max(copied);
+            if zero < end {
+                self.base.add(zero).write_bytes(0, end - zero);
+            }
+        }
+    }
+
+    /// Puts back those of the written pages that differ from what was there when the image was laid, and gives back
+    /// those that have not differed for a while.
+    ///
+    /// # Safety
+    /// The written pages are accessible, and nobody else uses the region meanwhile.
+    unsafe fn put_back_changed(&self, written: &mut WrittenPages, image: &Image) -> io::Result<()> {
+        let size = page_size();
+        for piece in &written.pieces {
+            for start in piece.clone().step_by(size) {
+                let page = start..start + size;
+                // SAFETY: the page is accessible, and nobody else uses the region.
+                let is_same = unsafe { self.is_as_laid(&page, image) };
+                if !is_same {
+                    // SAFETY: the same.
+                    unsafe { self.put_back(&page, image) };
+                }
+                written.unchanged.note(start / size, is_same);
+            }
+        }
+        let idle = written.unchanged.take_idle();
+        if !idle.is_empty() {
+            // They are no longer among those that were written to.
+            written.faults = None;
+        }
+        let mut runs = idle.chunk_by(|one, next| one + 1 == *next);
+        runs.try_for_each(|run| self.forget(run[0] * size, (run[0] + run.len()) * size))
+    }
+
+    /// Says whether a page is as it was when the image was laid.
+    ///
+    /// # Safety
+    /// The page is accessible, and nobody else uses the region meanwhile.
+    unsafe fn is_as_laid(&self, page: &Range<usize>, image: &Image) -> bool {
+        // SAFETY: it is accessible, and nobody writes to it.
+        let now = unsafe { std::slice::from_raw_parts(self.base.add(page.start), page.len()) };
+        if page.end > image.length {
+            return now.iter().all(|byte| *byte == 0);
+        }
+        // SAFETY: the view is as long as the image.
+        let laid = unsafe { std::slice::from_raw_parts(image.view.add(page.start), page.len()) };
+        now == laid
     }
 
     /// Gives back all memory that it takes: what was written to is as it was when the image was laid.
