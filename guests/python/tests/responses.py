@@ -62,6 +62,11 @@ async def large(send):
     await send(body(DATA))
 
 
+async def untold(send, data):
+    await send(start())
+    await send(body(data))
+
+
 async def pieces(send):
     await send(start(200, (b"X-Twice", b"1"), (b"x-twice", b"2")))
     for _ in range(3):
@@ -84,4 +89,7 @@ PATHS = {
     "/shorter": lambda send: corrects(send, (b"Content-Length", b"6")),
     "/large": large,
     "/pieces": pieces,
+    "/untold": lambda send: untold(send, DATA),
+    "/untold-short": lambda send: untold(send, DATA[:10]),
+    "/untold-empty": lambda send: untold(send, b""),
 }

@@ -73,7 +73,8 @@ impl GuestBody {
     /// Lets the guest write until it pauses, ends, or has written enough for a first write.
     fn poll_collect(&mut self, cx: &mut Context<'_>) -> Result<(), Failure> {
         let mut collected = 0;
-        while collected < COLLECT {
+        // The end of a stream that has nothing more costs nothing to see, and tells the length of what came before.
+        while collected < COLLECT || self.stream.as_ref().is_some_and(Body::is_end_stream) {
             match self.poll_stream(cx) {
                 Poll::Ready(Some(frame)) => {
                     let frame = frame?;

@@ -120,6 +120,13 @@ class Exchange:
         self._outparam = None
         self._finished()
 
+    def _tell_length(self, length):
+        """Has the head say how long the whole body is, where the host would not know: it is long, or nobody is sent it."""
+        is_known = length <= WHOLE and self.scope["method"] != "HEAD"
+        if length and not is_known and self._start not in BODILESS:
+            if not any(name == b"content-length" for name, _ in self._fields):
+                self._fields.append((b"content-length", b"%d" % length))
+
     def _take_fields(self):
         fields, self._fields = self._fields, None
         self.loop.before_waiting(None)
@@ -153,9 +160,11 @@ class Exchange:
 
     async def _send_body(self, data, more):
         if self._fields is not None:
-            if not more and len(data) <= WHOLE:
-                self._respond(data)
-                return
+            if not more:
+                self._tell_length(len(data))
+                if len(data) <= WHOLE:
+                    self._respond(data)
+                    return
             self._send_head()
         if self._writer is not None:
             self._written += len(data)

@@ -90,3 +90,28 @@ fn what_cannot_be_sent_is_told_and_something_else_can_be() {
         }
     });
 }
+
+/// What is longer than a first write was sent in chunks, and HEAD was answered without a length.
+#[test]
+fn a_body_that_is_sent_whole_has_a_length() {
+    each_way(|server| {
+        let mut connection = server.connect();
+        for (path, length) in [("/untold", 200_000), ("/untold-short", 10)] {
+            let announced = length.to_string();
+            for method in ["GET", "HEAD"] {
+                let answer = connection.request(method, path).response().unwrap();
+                let told = answer.header("content-length");
+                assert_eq!(told, Some(&*announced), "{method} {path}");
+                let sent = if method == "GET" { length } else { 0 };
+                assert_eq!(answer.body.len(), sent, "{method} {path}");
+            }
+        }
+        let empty = connection.get("/untold-empty").response().unwrap();
+        assert_eq!(empty.header("content-length"), Some("0"));
+        let head = connection.request("HEAD", "/untold-empty").response();
+        // It may be empty because nobody is sent it.
+        assert_eq!(head.unwrap().header("content-length"), None);
+        let pieces = connection.request("HEAD", "/pieces").response().unwrap();
+        assert_eq!(pieces.header("content-length"), None);
+    });
+}
