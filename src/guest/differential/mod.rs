@@ -2,6 +2,8 @@
 //! same results, the same traps, and leave the same globals, memories and tables. Between two requests all memory is
 //! overwritten, also what is accessible behind its end: none of that may be seen again.
 
+#[cfg(test)]
+mod answering;
 mod case;
 mod modules;
 mod probe;
@@ -169,7 +171,7 @@ impl Restored {
             reset_handle,
             ..
         } = &mut instance;
-        let ordered = reset_handle.reset_handle_numbers(store, handles);
+        let ordered = reset_handle.reset_handle_numbers(store, handles, false);
         ordered.expect("handles are put in order");
         *store.data_mut() = Host::default();
         self.ask(&mut instance, calls)
@@ -347,7 +349,7 @@ impl Restored {
         .expect("memories are put back");
         let ordered = kept
             .reset_handle
-            .reset_handle_numbers(&mut kept.store, kept.handles);
+            .reset_handle_numbers(&mut kept.store, kept.handles, false);
         ordered.expect("handles are put in order");
         *kept.store.data_mut() = Host::default();
         now(kept.reset_handle.restore(&mut kept.store)).expect("globals are put back");

@@ -58,6 +58,7 @@ impl Instance {
 
     /// Tells the application that this moment has come. The inner error is its own.
     pub async fn tell(&mut self, moment: Moment) -> Result<Result<(), String>, Failure> {
+        self.answered_in_order = false;
         let memory = self.store.data().memory().clone();
         let told = match self.told(moment) {
             Ok(function) => {
@@ -168,6 +169,7 @@ impl Instance {
 
     /// Has the C library give back the directories that it knows.
     pub async fn release_directories(&mut self) -> Result<()> {
+        self.answered_in_order = false;
         let handle = self.reset_handle.as_ref().context(NO_HANDLE)?;
         Ok(handle.release_directories(&mut self.store).await?)
     }

@@ -39,7 +39,8 @@ impl Instance {
     fn handles_in_use(&mut self, begun_with: usize) -> Result<u32> {
         // Nothing may be called while a task could still run.
         ensure!(self.is_idle, "something of the last request goes on");
-        self.close_standing_since(ResourceOrigin::Request)?;
+        let closed = self.close_standing_since(ResourceOrigin::Request)?;
+        self.answered_in_order &= closed.is_empty();
         let left = self.store.data_mut().left_standing().unwrap_or_default();
         ensure!(left.len() == begun_with, "it has closed what it began with");
         let handles = handles_in_use(self.store.data_mut().table_mut(), begun_with);
@@ -73,8 +74,11 @@ impl Instance {
     }
 
     fn reset_handle_numbers(&mut self) -> io::Result<()> {
-        if let (Some(reset_handle), RestoreState::Ready) = (&self.reset_handle, self.condition) {
-            let ordered = reset_handle.reset_handle_numbers(&mut self.store, self.handles);
+        if let (Some(reset_handle), RestoreState::Ready) = (&mut self.reset_handle, self.condition)
+        {
+            let answered = std::mem::take(&mut self.answered_in_order);
+            let ordered =
+                reset_handle.reset_handle_numbers(&mut self.store, self.handles, answered);
             ordered.map_err(io::Error::other)?;
             self.condition = RestoreState::MemoriesReset;
         }

@@ -37,6 +37,8 @@ pub struct Instance {
     pub(super) condition: RestoreState,
     /// The last request had this many handles at a time, at most.
     pub(super) handles: u32,
+    /// The last request was answered by a function that restores the instance, and nothing was called since.
+    pub(super) answered_in_order: bool,
     /// The host does nothing more for the last request, whose tasks have all ended.
     pub(super) is_idle: bool,
     /// The instance is counted, where it belongs to a worker.
@@ -110,6 +112,7 @@ impl Instance {
                         false => RestoreState::Ready,
                     },
                     handles: 0,
+                    answered_in_order: false,
                     is_idle: true,
                     life: None,
                 })
@@ -212,6 +215,7 @@ impl Instance {
             }
         };
         self.answered += 1;
+        self.answered_in_order = handle.is_some() || service.is_some();
         if answered.is_ok() {
             self.look_for_tasks();
         }

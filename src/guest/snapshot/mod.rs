@@ -35,7 +35,7 @@ use primed::Global;
 use std::fs::File;
 use std::io;
 use std::os::fd::{AsFd, OwnedFd};
-use std::pin::pin;
+use std::pin::{Pin, pin};
 use std::sync::Arc;
 use std::task::{self, Poll, Waker};
 use wasmtime::component::{Instance, InstancePre, Resource, ResourceTable, TypedFunc};
@@ -45,7 +45,7 @@ use wasmtime_wasi_http::p3::bindings::http::types::{ErrorCode, Request, Response
 
 /// The format has this version, which changes with what is added to components and with the form of snapshots: code
 /// in a cache may be older.
-pub const FORMAT: u32 = 11;
+pub const FORMAT: u32 = 12;
 
 /// Says why instances of a component cannot be restored, as far as that can be told without making one.
 pub fn validate(binary: &[u8]) -> Result<()> {
@@ -71,6 +71,8 @@ pub struct ResetHandle {
     restorer: Arc<Restorer>,
     parts: Parts,
     regions: Regions,
+    /// A request that is answered by `handle` or `service` leaves the numbers of handles up to this one in order.
+    kept_in_order: u32,
 }
 
 /// The component exports `handle` of `wasi:http/handler@0.3` with this type.
@@ -155,6 +157,7 @@ impl Restorer {
             restorer: self.clone(),
             parts,
             regions,
+            kept_in_order: 0,
         };
         reset_handle.take_over(store).await?;
         renew_places(store, 0).map_err(wasmtime::Error::from_anyhow)?;
@@ -177,6 +180,21 @@ pub fn handles_in_use(table: &mut ResourceTable, left: usize) -> Option<u32> {
     let count = (0..=MANY_HANDLES).find(|_| table.push(()).is_err())?;
     let count = count + u32::try_from(left).ok()?;
     Some(count).filter(|count| *count < MANY_HANDLES)
+}
+
+/// Gives the numbers of handles up to this one as bits, but for those that stay; `None` where there are too many.
+fn numbers(count: u32, standing: u64) -> Option<u64> {
+    let all = 1_u64.checked_shl(count)?;
+    // The first number is 1, so that the lowest bit is of none.
+    Some((all | (all - 1)) & !1 & !standing)
+}
+
+/// Resolves a call that waits for nothing.
+fn at_once<T>(call: Pin<&mut impl Future<Output = T>>) -> Result<T> {
+    match call.poll(&mut task::Context::from_waker(Waker::noop())) {
+        Poll::Ready(called) => Ok(called),
+        Poll::Pending => bail!("it waits for something"),
+    }
 }
 
 /// Makes an instance, has it save its state, and gives its memories.
@@ -214,13 +232,25 @@ impl ResetHandle {
     /// Has the engine give out handle numbers as it did at first. No more than `count` of them were in use at a time,
     /// and now none is but those of the streams that are open in the snapshot, whose numbers may be higher than that;
     /// otherwise it fails.
-    pub fn reset_handle_numbers(&self, store: &mut Store<impl Send>, count: u32) -> Result<()> {
-        // It is a short loop, and asks nobody for anything.
-        store.set_epoch_deadline(u64::MAX >> 1);
+    ///
+    /// Nothing is to be done where the instance has `answered` by `handle` or `service`, and none but them has called it
+    /// since: they put in order what they expect, and have found all of it free, as nothing is left now. Had they not,
+    /// they would trap when they are called again.
+    pub fn reset_handle_numbers(
+        &mut self,
+        store: &mut Store<impl Send>,
+        count: u32,
+        answered: bool,
+    ) -> Result<()> {
         let open = &self.restorer.open;
         let standing = standing::bits(open);
         let highest = open.iter().map(|open| open.handle).max();
         let count = count.max(highest.unwrap_or_default());
+        if answered && count <= self.kept_in_order {
+            return renew_places(store, count);
+        }
+        // It is a short loop, and asks nobody for anything.
+        store.set_epoch_deadline(u64::MAX >> 1);
         let tasks = usize::from(store.concurrent_resource_table().is_some());
         let most = store.max_component_handles();
         for part in 0..self.parts.count() {
@@ -232,13 +262,22 @@ impl ResetHandle {
             // A task has one more, for the call itself. Where any other is left, the last one is refused.
             store.set_max_component_handles(count as usize + elsewhere + tasks);
             let ordered = pin!(self.parts.order(part, store, count, standing));
-            match ordered.poll(&mut task::Context::from_waker(Waker::noop())) {
-                Poll::Ready(ordered) => ordered?,
-                Poll::Pending => bail!("it waits for something"),
-            }
+            at_once(ordered)??;
         }
         store.set_max_component_handles(most);
+        if count > self.kept_in_order
+            && let (Some(expect), Some(numbers)) = (self.parts.expect(), numbers(count, standing))
+        {
+            at_once(pin!(expect.call_async(&mut *store, (numbers,))))??;
+            self.kept_in_order = count;
+        }
         renew_places(store, count)
+    }
+
+    /// Returns the number up to which a request that is answered leaves numbers of handles in order.
+    #[cfg(test)]
+    pub fn kept_in_order(&self) -> u32 {
+        self.kept_in_order
     }
 
     /// Restores the memories, and gives the pages that were written to back to the kernel.

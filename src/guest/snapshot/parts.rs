@@ -22,6 +22,8 @@ struct Part {
     /// These do the same as `restore` and then answer a request, where the part does that.
     handle: Option<Handle>,
     service: Option<ServiceHandle>,
+    /// They also put the numbers of handles in order that are expected by this.
+    expect: Option<TypedFunc<(u64,), ()>>,
 }
 
 impl Part {
@@ -31,12 +33,17 @@ impl Part {
         number: Option<usize>,
     ) -> Result<Part> {
         let handle = name(instrument::HANDLE, number);
+        let in_order = name(instrument::HANDLE_IN_ORDER, number);
+        let in_order = instance.get_export_index(&mut *store, None, &in_order);
+        let handle = in_order.or_else(|| instance.get_export_index(&mut *store, None, &handle));
+        let expect = name(instrument::EXPECT, number);
         Ok(Part {
             number,
             restore: instance.get_typed_func(&mut *store, &*name(instrument::RESTORE, number))?,
             order: instance.get_typed_func(&mut *store, &*name(instrument::ORDER, number))?,
-            handle: instance.get_typed_func(&mut *store, &*handle).ok(),
-            service: instance.get_typed_func(&mut *store, &*handle).ok(),
+            handle: handle.and_then(|it| instance.get_typed_func(&mut *store, it).ok()),
+            service: handle.and_then(|it| instance.get_typed_func(&mut *store, it).ok()),
+            expect: instance.get_typed_func(&mut *store, &*expect).ok(),
         })
     }
 
@@ -130,6 +137,15 @@ impl Parts {
     ) -> Result<()> {
         let order = self.parts[part].order;
         order.call_async(store, (count, standing)).await
+    }
+
+    /// Returns the function that says which numbers of handles are expected to be free when a request was answered, where
+    /// they are put in order then: all of them, as there is one part.
+    pub fn expect(&self) -> Option<TypedFunc<(u64,), ()>> {
+        match &*self.parts {
+            [part] => part.expect,
+            _ => None,
+        }
     }
 
     /// Reads the globals of all parts, one after the other.

@@ -7,7 +7,7 @@
 //! is how it is known how many numbers are to be put in order.
 
 use super::state_scan::{Level, anywhere, inner};
-use super::{HANDLE, OWN, instrument_part, part_name, sections};
+use super::{HANDLE, HANDLE_IN_ORDER, OWN, instrument_part, part_name, sections};
 use crate::guest::component::info::World;
 use anyhow::{Context, Result, bail, ensure};
 use std::collections::{HashMap, HashSet};
@@ -269,7 +269,7 @@ impl Composition {
         for (part, (instance, component)) in made.enumerate() {
             let binary = parts.get(component).context("a part was lost")?;
             for own in own_exports(binary)? {
-                if own == HANDLE && front != Some(instance) {
+                if [HANDLE, HANDLE_IN_ORDER].contains(&own) && front != Some(instance) {
                     continue;
                 }
                 names.push(part_name(own, part));

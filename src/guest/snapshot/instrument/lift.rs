@@ -74,7 +74,44 @@ pub struct Handler {
     pub world: World,
 }
 
+/// An `Ending` says how it can be seen that a handler has come to its end: nothing of the guest runs after that, and no
+/// handle of the guest's is still to be taken over.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Ending {
+    Returns,
+    /// The engine calls this function for each event, and the handler says after each whether it has ended.
+    Exits {
+        callback: u32,
+    },
+    Unknown,
+}
+
 impl Handler {
+    pub fn ending(&self) -> Ending {
+        let options = &self.lift.options;
+        let callback = options.iter().find_map(|option| match option {
+            CanonicalOption::Callback(callback) => Some(*callback),
+            _ => None,
+        });
+        let is_async = options.contains(&CanonicalOption::Async);
+        let cleans_up = |option: &_| matches!(option, CanonicalOption::PostReturn(_));
+        match (self.world, callback) {
+            (World::P2, None) if !is_async && !options.iter().any(cleans_up) => Ending::Returns,
+            (World::P3, Some(callback)) if is_async => Ending::Exits { callback },
+            _ => Ending::Unknown,
+        }
+    }
+
+    /// Returns the options of the handler, but with this callback where it has one.
+    pub fn options_with(&self, callback: u32) -> Vec<CanonicalOption> {
+        let options = self.lift.options.iter();
+        let options = options.map(|option| match option {
+            CanonicalOption::Callback(_) => CanonicalOption::Callback(callback),
+            option => *option,
+        });
+        options.collect()
+    }
+
     /// Finds the handler where it is clear which it is. A component that has one of each version is served in the later
     /// one.
     pub fn among(lifts: Vec<Lift>, types: TypesRef<'_>) -> Option<Handler> {

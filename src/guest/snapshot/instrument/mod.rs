@@ -5,11 +5,13 @@
 //! Sections are copied as they are, and not through wasm-encoder's `reencode`: nothing but exports is added, so that
 //! no index changes, and code that is not touched cannot be changed by mistake.
 
+mod answering;
 mod composed;
 mod handles;
 mod lift;
 mod module;
 mod operators;
+mod saving;
 mod standing_types;
 mod state_access;
 mod state_module;
@@ -49,8 +51,13 @@ pub const CLOSE: [&str; 4] = [
     "wasmserve-close-stdin",
     "wasmserve-close-network",
 ];
-/// The component exports a function that restores the state and answers a request.
+/// The component exports a function that restores the state and answers a request, by one of these names. By the second
+/// it also has the engine give out handle numbers in order afterwards: those that it was told to expect, which are the
+/// bits of a number, by a further function. Where one of them is not free it does so no more, and traps when it is
+/// called again, until all have been put in order.
 pub const HANDLE: &str = "wasmserve-handle";
+pub const HANDLE_IN_ORDER: &str = "wasmserve-handle-in-order";
+pub const EXPECT: &str = "wasmserve-expect";
 /// The component exports functions that read a number of its state as it is now, and that write one into what was
 /// saved. Reading this number counts them.
 pub const READ: &str = "wasmserve-read";
@@ -60,9 +67,26 @@ pub const COUNT: u32 = u32::MAX;
 /// anew when it needs them.
 pub const RELEASE: &str = "wasmserve-release";
 /// These are all the names.
-pub const OWN: [&str; 17] = [
-    SAVE, RESTORE, ORDER, HANDLE, READ, WRITE, RELEASE, TAKE, GIVE, ADOPT[0], ADOPT[1], ADOPT[2],
-    ADOPT[3], CLOSE[0], CLOSE[1], CLOSE[2], CLOSE[3],
+pub const OWN: [&str; 19] = [
+    SAVE,
+    RESTORE,
+    ORDER,
+    HANDLE,
+    HANDLE_IN_ORDER,
+    EXPECT,
+    READ,
+    WRITE,
+    RELEASE,
+    TAKE,
+    GIVE,
+    ADOPT[0],
+    ADOPT[1],
+    ADOPT[2],
+    ADOPT[3],
+    CLOSE[0],
+    CLOSE[1],
+    CLOSE[2],
+    CLOSE[3],
 ];
 
 /// wasi-libc exports this function where it is a module of its own (libc-bottom-half/sources/preopens.c).

@@ -1,21 +1,19 @@
 //! The state module keeps the state of all other modules; this file builds it and makes it a part of their component.
 
-use super::handles::{give, order, same, take};
-use super::lift::Handler;
+use super::answering::Answering;
+use super::handles::{Handles, expect, give, order, same, take};
+use super::saving::{mutable, zero};
 use super::state_access::{call_all, read, write};
 use super::state_scan::StateScan;
 use super::{
-    ADOPT, CLOSE, COMPONENT_MODULE, FORGET, GIVE, HANDLE, ORDER, READ, RELEASE, RESTORE, SAVE,
-    START, TAKE, WRITE, global_name, memory_name,
+    ADOPT, CLOSE, COMPONENT_MODULE, EXPECT, FORGET, GIVE, HANDLE, ORDER, READ, RELEASE, RESTORE,
+    SAVE, START, TAKE, WRITE,
 };
-use crate::guest::component::info::World;
-use std::ops::Range;
 use wasm_encoder::{
-    BlockType, CanonicalFunctionSection, CodeSection, ComponentAliasSection, ComponentExportKind,
-    ComponentExportSection, ComponentTypeSection, ComponentValType, ConstExpr, EntityType,
-    ExportKind, ExportSection, Function, FunctionSection, GlobalSection, GlobalType, ImportSection,
-    InstanceSection, MemoryType, Module, ModuleArg, NameMap, NameSection, PrimitiveValType,
-    RawSection, TypeSection, ValType,
+    CanonicalFunctionSection, CodeSection, ComponentAliasSection, ComponentExportKind,
+    ComponentExportSection, ComponentTypeSection, ComponentValType, EntityType, ExportKind,
+    ExportSection, Function, FunctionSection, GlobalSection, ImportSection, InstanceSection,
+    Module, ModuleArg, NameMap, NameSection, PrimitiveValType, RawSection, TypeSection, ValType,
 };
 
 /// The state module imports the functions that make and drop a handle from an instance of this name, and those that
@@ -25,20 +23,42 @@ const NEW: &str = "new";
 const DROP: &str = "drop";
 
 /// The types of functions in the state module have these numbers.
-const NOTHING: u32 = 0;
-const TWO: u32 = 1;
-const NUMBER_OF_NUMBER: u32 = 2;
+pub const NOTHING: u32 = 0;
+pub const TWO: u32 = 1;
+pub const NUMBER_OF_NUMBER: u32 = 2;
 const ONE: u32 = 3;
 const VALUE_OF_NUMBER: u32 = 4;
 const NUMBER_AND_VALUE: u32 = 5;
 const NUMBER: u32 = 6;
+pub const NUMBER_OF_THREE: u32 = 7;
+const VALUE: u32 = 8;
 
-/// This global says whether what modules run when they are instantiated was run.
-const STARTED: GlobalType = GlobalType {
-    val_type: ValType::I32,
-    mutable: true,
-    shared: false,
-};
+/// A function of the state module has this name, this type and this body. Where it is called from outside, it is
+/// exported by its name.
+pub struct Own {
+    pub name: &'static str,
+    pub ty: u32,
+    pub body: Function,
+    pub exported: bool,
+}
+
+impl Own {
+    pub fn exported(name: &'static str, ty: u32, body: Function) -> Own {
+        Own {
+            name,
+            ty,
+            body,
+            exported: true,
+        }
+    }
+
+    pub fn inner(name: &'static str, ty: u32, body: Function) -> Own {
+        Own {
+            exported: false,
+            ..Own::exported(name, ty, body)
+        }
+    }
+}
 
 /// A `Plain` function is one that takes and gives nothing.
 #[derive(Clone, Copy)]
@@ -91,7 +111,11 @@ impl StateScan {
         let number = self.instances.len() as u32;
         arguments.push((HANDLES.to_owned(), ModuleArg::Instance(number)));
         if let Some(handle) = &self.handle {
-            instances.export_items([(HANDLE, ExportKind::Func, handle.lift.core_function)]);
+            let items = Answering::of(handle).imported();
+            let items = items
+                .iter()
+                .map(|(name, function, _)| (*name, ExportKind::Func, *function));
+            instances.export_items(items);
             arguments.push((HANDLE.to_owned(), ModuleArg::Instance(number + 1)));
         }
         instances.instantiate(self.modules.len() as u32, arguments);
@@ -116,7 +140,8 @@ impl StateScan {
         let parameters = [("number", count), ("value", value)];
         types.function().params(parameters).result(None);
         types.function().params(nothing).result(Some(count));
-        let (first, adopting) = (self.counts.types, first_type + 5);
+        types.function().params([("value", value)]).result(None);
+        let (first, adopting) = (self.counts.types, first_type + 6);
         self.streams.append_functions(&mut types, first, adopting);
         let mut own = vec![
             (SAVE, first_type),
@@ -132,23 +157,42 @@ impl StateScan {
             own.push((ADOPT[kind], adopting + 2 * number + 1));
             own.push((CLOSE[kind], first_type + 1));
         }
-        let own = own.into_iter().map(|(name, ty)| (name, ty, &[][..]));
-        let handle = self.handle.as_ref().map(|handle| &handle.lift);
-        let handle = handle.map(|lift| (HANDLE, lift.ty, &lift.options[..]));
+        let answering = self.handle.as_ref().map(Answering::of);
+        if answering.as_ref().is_some_and(Answering::keeps_order) {
+            own.push((EXPECT, first_type + 5));
+        }
+        let handle = answering.map(|answering| {
+            // The callback comes behind the handler.
+            let callback = first_function + own.len() as u32 + 1;
+            (answering, callback)
+        });
+        let own = own.into_iter().map(|(name, ty)| (name, ty, Vec::new()));
+        let lifted = handle.iter().map(|(answering, callback)| {
+            (
+                answering.name(),
+                answering.ty(),
+                answering.options(*callback),
+            )
+        });
         let mut aliases = ComponentAliasSection::new();
         let mut functions = CanonicalFunctionSection::new();
         let mut exports = ComponentExportSection::new();
-        for (number, (name, ty, options)) in (0..).zip(own.chain(handle)) {
-            aliases.alias(wasm_encoder::Alias::CoreInstanceExport {
-                instance: state_module,
-                kind: ExportKind::Func,
-                name,
-            });
-            functions.lift(first_function + number, ty, options.iter().copied());
+        let core = |name| wasm_encoder::Alias::CoreInstanceExport {
+            instance: state_module,
+            kind: ExportKind::Func,
+            name,
+        };
+        for (number, (name, ty, options)) in (0..).zip(own.chain(lifted)) {
+            aliases.alias(core(name));
+            functions.lift(first_function + number, ty, options);
             // Each export is one more function.
             let function = self.counts.functions + number;
             exports.export(name, ComponentExportKind::Func, function, None);
         }
+        let callback = handle
+            .iter()
+            .find_map(|(answering, _)| answering.callback());
+        callback.map(|name| aliases.alias(core(name)));
         component
             .section(&aliases)
             .section(&types)
@@ -171,44 +215,50 @@ impl StateScan {
         let forgetting = closing + self.streams.count();
         let starting = forgetting + self.import_each(&mut imports, Plain::Forget);
         let mut imported = starting + self.import_each(&mut imports, Plain::Start);
-        let (save, restore, globals) =
-            self.save_and_restore(&mut imports, &mut own, starting..imported);
+        let saved = self.save_and_restore(&mut imports, &mut own, starting..imported);
+        let globals = &saved.globals;
+        let handles = Handles {
+            new,
+            drop,
+            expected: saved.end,
+            disordered: saved.end + 1,
+        };
+        for val_type in [ValType::I64, ValType::I32] {
+            own.global(mutable(val_type), &zero(val_type));
+        }
         let mut own_functions = vec![
-            (SAVE, NOTHING, ended(save)),
-            (RESTORE, NOTHING, ended(restore.clone())),
-            (ORDER, NUMBER_AND_VALUE, order(new, drop)),
-            (READ, VALUE_OF_NUMBER, read(&globals)),
-            (WRITE, NUMBER_AND_VALUE, write(&globals)),
-            (RELEASE, NOTHING, call_all(forgetting..starting)),
-            (TAKE, NUMBER, take(new)),
-            (GIVE, ONE, give(drop)),
+            Own::exported(SAVE, NOTHING, ended(saved.save)),
+            Own::exported(RESTORE, NOTHING, ended(saved.restore.clone())),
+            Own::exported(ORDER, NUMBER_AND_VALUE, order(handles)),
+            Own::exported(READ, VALUE_OF_NUMBER, read(globals)),
+            Own::exported(WRITE, NUMBER_AND_VALUE, write(globals)),
+            Own::exported(RELEASE, NOTHING, call_all(forgetting..starting)),
+            Own::exported(TAKE, NUMBER, take(new)),
+            Own::exported(GIVE, ONE, give(drop)),
+            Own::exported(EXPECT, VALUE, expect(handles)),
         ];
         for (number, kind) in (closing..).zip(self.streams.each()) {
-            own_functions.push((ADOPT[kind], NUMBER_OF_NUMBER, same()));
-            own_functions.push((CLOSE[kind], ONE, give(number)));
+            own_functions.push(Own::exported(ADOPT[kind], NUMBER_OF_NUMBER, same()));
+            own_functions.push(Own::exported(CLOSE[kind], ONE, give(number)));
         }
-        if let Some(Handler { world, .. }) = &self.handle {
-            // What is asynchronous gives a number, by which the engine knows what it waits for: the component's own
-            // callback is called then.
-            let (ty, parameters) = match world {
-                World::P2 => (TWO, 0..2),
-                World::P3 => (NUMBER_OF_NUMBER, 0..1),
-            };
-            imports.import(HANDLE, HANDLE, EntityType::Function(ty));
-            let mut handle = restore;
-            for parameter in parameters {
-                handle.instructions().local_get(parameter);
+        if let Some(handler) = &self.handle {
+            let answering = Answering::of(handler);
+            let first = imported;
+            for (name, _, ty) in answering.imported() {
+                imports.import(HANDLE, name, EntityType::Function(ty));
+                imported += 1;
             }
-            handle.instructions().call(imported);
-            own_functions.push((HANDLE, ty, ended(handle)));
-            imported += 1;
+            let next = imported + own_functions.len() as u32;
+            own_functions.extend(answering.functions(handles, &saved.restore, first, next));
         }
         let mut exports = ExportSection::new();
         let mut code = CodeSection::new();
-        for (number, (name, ty, body)) in (imported..).zip(&own_functions) {
-            functions.function(*ty);
-            exports.export(name, ExportKind::Func, number);
-            code.function(body);
+        for (number, own) in (imported..).zip(&own_functions) {
+            functions.function(own.ty);
+            if own.exported {
+                exports.export(own.name, ExportKind::Func, number);
+            }
+            code.function(&own.body);
         }
         let mut module = Module::new();
         module
@@ -218,10 +268,7 @@ impl StateScan {
             .section(&own)
             .section(&exports)
             .section(&code)
-            .section(&names(
-                imported,
-                own_functions.iter().map(|(name, ..)| *name),
-            ));
+            .section(&names(imported, own_functions.iter().map(|own| own.name)));
         module.finish()
     }
 
@@ -244,79 +291,6 @@ impl StateScan {
         }
         count
     }
-
-    /// Copies globals to globals of the state module and back, and gives their types. Memories that have grown become
-    /// as small as before when they are asked to grow by nothing: their host knows better (`memory`). What modules
-    /// would have run when they were instantiated is run after that, where it has not been: one more global, of the
-    /// state module's own, says so.
-    fn save_and_restore(
-        &self,
-        imports: &mut ImportSection,
-        own: &mut GlobalSection,
-        starting: Range<u32>,
-    ) -> (Function, Function, Vec<ValType>) {
-        let (mut globals, mut memories) = (Vec::new(), Vec::new());
-        if !starting.is_empty() {
-            own.global(STARTED, &zero(STARTED.val_type));
-        }
-        for (instance, module) in self.instances.iter().enumerate() {
-            let Some(state) = module.and_then(|module| self.modules.get(module as usize)) else {
-                continue;
-            };
-            let instance = instance.to_string();
-            for (index, ty) in &state.globals {
-                let ty = GlobalType {
-                    val_type: *ty,
-                    mutable: true,
-                    shared: false,
-                };
-                imports.import(&instance, &global_name(*index), EntityType::Global(ty));
-                own.global(ty, &zero(ty.val_type));
-                globals.push(ty.val_type);
-            }
-            for (index, memory64) in &state.memories {
-                let ty = MemoryType {
-                    minimum: 0,
-                    maximum: None,
-                    memory64: *memory64,
-                    shared: false,
-                    page_size_log2: None,
-                };
-                imports.import(&instance, &memory_name(*index), EntityType::Memory(ty));
-                memories.push(*memory64);
-            }
-        }
-        let started = globals.len() as u32;
-        if !starting.is_empty() {
-            own.global(STARTED, &zero(STARTED.val_type));
-            globals.push(STARTED.val_type);
-        }
-        let count = globals.len() as u32;
-        let (mut save, mut restore) = (Function::new([]), Function::new([]));
-        for number in 0..count {
-            let (from, to) = (number, count + number);
-            save.instructions().global_get(from).global_set(to);
-            restore.instructions().global_get(to).global_set(from);
-        }
-        for (number, memory64) in (0..).zip(memories) {
-            let mut instructions = restore.instructions();
-            match memory64 {
-                true => instructions.i64_const(0),
-                false => instructions.i32_const(0),
-            };
-            instructions.memory_grow(number).drop();
-        }
-        if !starting.is_empty() {
-            let mut code = restore.instructions();
-            code.global_get(started).i32_eqz().if_(BlockType::Empty);
-            code.i32_const(1).global_set(started);
-            starting.for_each(|function| {
-                code.call(function);
-            });
-            code.end();
-        }
-        (save, restore, globals)
-    }
 }
 
 /// Names the module, and its functions from this one on: a short handler is compiled into the function that calls it, and
@@ -332,7 +306,7 @@ fn names(first: u32, functions: impl Iterator<Item = &'static str>) -> NameSecti
     names
 }
 
-fn ended(mut function: Function) -> Function {
+pub fn ended(mut function: Function) -> Function {
     function.instructions().end();
     function
 }
@@ -347,15 +321,7 @@ fn types() -> TypeSection {
     types.ty().function([ValType::I32], [ValType::I64]);
     types.ty().function([ValType::I32, ValType::I64], []);
     types.ty().function([], [ValType::I32]);
+    types.ty().function([ValType::I32; 3], [ValType::I32]);
+    types.ty().function([ValType::I64], []);
     types
-}
-
-fn zero(ty: ValType) -> ConstExpr {
-    match ty {
-        ValType::I64 => ConstExpr::i64_const(0),
-        ValType::F32 => ConstExpr::f32_const(0.0.into()),
-        ValType::F64 => ConstExpr::f64_const(0.0.into()),
-        ValType::V128 => ConstExpr::v128_const(0),
-        _ => ConstExpr::i32_const(0),
-    }
 }

@@ -49,7 +49,8 @@ fn a_component_exports_how_its_state_is_kept_and_is_sound() {
         ),
         (5, 2)
     );
-    assert_eq!(state_module.globals.len(), 5);
+    // Beside it are the sizes of both memories, and what is known of handles.
+    assert_eq!(state_module.globals.len(), 9);
 }
 
 fn last_module(component: &[u8]) -> ModuleState {
@@ -106,7 +107,8 @@ fn what_answers_requests_is_exported_with_the_state_restored_before() {
     Validator::new_with_features(WasmFeatures::all())
         .validate_all(&one)
         .unwrap();
-    assert_eq!(exports(&one)[2..], [&PLAIN[..], &[HANDLE]].concat());
+    let answering = [EXPECT, HANDLE_IN_ORDER];
+    assert_eq!(exports(&one)[2..], [&PLAIN[..], &answering].concat());
     // Which of two it is, nobody knows.
     let other = HANDLES.replace("out", "response");
     let two = with_functions(&[HANDLES, &other]);
@@ -179,7 +181,7 @@ fn what_asks_the_host_when_it_begins_is_run_when_the_instance_is_whole() {
     let mut starts = starts.filter(|it| matches!(it, Ok(Payload::StartSection { .. })));
     assert!(starts.next().is_none());
     // Whether it was run is one more number.
-    assert_eq!(last_module(&component).globals.len(), 3);
+    assert_eq!(last_module(&component).globals.len(), 6);
     let passive = "(core module $more (func)) (core instance (instantiate $more))";
     for later in [passive, &passive.replace("(func)", "(memory 1)")] {
         let error = of_go(later).unwrap_err().to_string();
@@ -251,7 +253,7 @@ fn globals_of_every_number_are_kept() {
     let globals = "(global (mut v128) (v128.const i64x2 1 2)) (global (mut f32) (f32.const 1))";
     let text = format!("(component (core module $m {globals}) (core instance (instantiate $m)))");
     let component = instrumented(&text).unwrap();
-    assert_eq!(last_module(&component).globals.len(), 2);
+    assert_eq!(last_module(&component).globals.len(), 4);
 }
 
 #[test]
@@ -296,7 +298,8 @@ fn of_what_is_asynchronous_only_what_ends_with_a_request_is_restored() {
     }
 }
 
-/// Guards against a handler of WASI 0.3 that is called by a further call for each request.
+/// Guards against a handler that is called by a further call for each request, and against numbers of handles that are
+/// put in order before the handler has come to its end.
 #[test]
 fn a_handler_of_either_version_is_found() {
     let component = |ty: &str, core: &str, options: &str| {
@@ -306,10 +309,12 @@ fn a_handler_of_either_version_is_found() {
                  (import "out" (type $out (sub resource)))
                  (core module $m
                    (memory (export "m") 1)
+                   (func (export "after"))
                    (func (export "called") (param i32 i32 i32) (result i32) (i32.const 0))
                    (func (export "handle") {core}))
                  (core instance $m (instantiate $m))
                  (alias core export $m "m" (core memory $memory))
+                 (alias core export $m "after" (core func $after))
                  (alias core export $m "called" (core func $called))
                  (alias core export $m "handle" (core func $core))
                  (type $answer (result (own $out) (error u32)))
@@ -319,15 +324,25 @@ fn a_handler_of_either_version_is_found() {
         Validator::new_with_features(WasmFeatures::all())
             .validate_all(&component)
             .unwrap();
-        exports(&component).contains(&HANDLE.to_owned())
+        let exports = exports(&component);
+        let names = [HANDLE, HANDLE_IN_ORDER].into_iter();
+        let names = names.filter(|name| exports.contains(&(*name).to_owned()));
+        names.collect::<Vec<_>>()
     };
     let earlier = r#"(param "a" (own $in)) (param "b" (own $out))"#;
-    assert!(component(earlier, "(param i32 i32)", ""));
+    let in_order = [HANDLE_IN_ORDER];
+    assert_eq!(component(earlier, "(param i32 i32)", ""), in_order);
+    let cleans_up = component(
+        earlier,
+        "(param i32 i32)",
+        "(post-return (core func $after))",
+    );
+    assert_eq!(cleans_up, [HANDLE]);
     let later = r#"async (param "a" (own $in)) (result $answer)"#;
     let core = "(param i32) (result i32) (i32.const 0)";
     let options = "async (callback (core func $called)) (memory $memory)";
-    assert!(component(later, core, options));
-    assert!(component(later, core, "(memory $memory)"));
+    assert_eq!(component(later, core, options), in_order);
+    assert_eq!(component(later, core, "(memory $memory)"), [HANDLE]);
     let other = r#"(param "a" (own $in)) (result $answer)"#;
-    assert!(!component(other, core, "(memory $memory)"));
+    assert!(component(other, core, "(memory $memory)").is_empty());
 }
