@@ -182,8 +182,10 @@ impl WatchedBody {
             return Poll::Ready(None);
         };
         let polled = match &self.exchange {
-            Some(exchange) => exchange.in_guest(|| Pin::new(body).poll_frame(cx)),
-            None => Pin::new(body).poll_frame(cx),
+            Some(exchange) if !body.is_finished() => {
+                exchange.in_guest(|| Pin::new(body).poll_frame(cx))
+            }
+            _ => Pin::new(body).poll_frame(cx),
         };
         self.give_back();
         // Whatever the guest makes of half a request, its client did not keep to what was asked.
@@ -314,7 +316,8 @@ impl http_body::Body for Body {
             Kind::Mounted(answer) => answer.poll(cx),
         };
         if let (Poll::Ready(Some(Ok(frame))), Some(exchange)) = (&polled, &self.recorded) {
-            exchange.sent(frame.data_ref().map_or(0, Bytes::len) as u64);
+            let length = frame.data_ref().map_or(0, Bytes::len);
+            exchange.sent(length as u64, self.is_end_stream());
         }
         polled
     }

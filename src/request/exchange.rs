@@ -108,7 +108,7 @@ impl Exchange {
         if let Some(recorder) = recorder {
             let _ = self.recorder.set(recorder);
         }
-        let now = clock::now_ms();
+        let now = clock::recent_ms();
         self.slot
             .answering(self.method.as_str(), self.target.path(), now);
         if let Some(spans) = &self.spans {
@@ -124,10 +124,12 @@ impl Exchange {
         }
     }
 
-    /// Notes that bytes of the response body were handed to the connection.
-    pub fn sent(&self, bytes: u64) {
+    /// Notes that bytes of the response body were handed to the connection. What are the last is not waited for.
+    pub fn sent(&self, bytes: u64, is_last: bool) {
         self.sent.set(self.sent.get() + bytes);
-        self.offered.set(Some(Instant::now()));
+        if !is_last {
+            self.offered.set(Some(Instant::now()));
+        }
     }
 
     /// Notes that the connection asks for more of the response body, as the client has taken what there was.
@@ -234,13 +236,14 @@ impl Drop for Exchange {
     fn drop(&mut self) {
         self.abandon_upload();
         self.asked_for_more();
+        let took = self.started.elapsed();
         let upload = self.upload().map_or(Duration::ZERO, UploadState::waited);
         let ended = Ended {
             method: method_index(&self.method),
             status: self.status.get().map(|status| status.as_u16()),
             received: self.upload().map_or(0, UploadState::received),
             sent: self.sent.get(),
-            took: self.started.elapsed(),
+            took,
             client: self.client_time.get() + upload,
             guest: self.guest.get(),
             failed: self.failed.get(),
@@ -251,7 +254,7 @@ impl Drop for Exchange {
         }
         // Without a status the client went away before there was an answer.
         if let (true, Some(status)) = (self.logged, self.status.get()) {
-            self.record(status);
+            self.record(status, took);
         }
     }
 }
@@ -266,7 +269,7 @@ impl Exchange {
         }
     }
 
-    fn record(&self, status: StatusCode) {
+    fn record(&self, status: StatusCode, took: Duration) {
         let address = self.client.address();
         let ip = address.map(|address| address.ip().to_canonical());
         log::access(&AccessRecord {
@@ -284,7 +287,7 @@ impl Exchange {
             reason: status.canonical_reason().unwrap_or_default(),
             received: self.upload().map_or(0, UploadState::received),
             sent: self.sent.get(),
-            took: self.started.elapsed(),
+            took,
             guest: self.guest.get().unwrap_or_default(),
             worker: self.slot.index(),
             id: self.id.as_ref().and_then(|id| id.to_str().ok()),

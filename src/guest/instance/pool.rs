@@ -5,10 +5,10 @@ use super::serial::Instance;
 use crate::guest::counts::Counts;
 use crate::guest::limits::Reuse;
 use crate::scoreboard::DropReason;
-use crate::sys::memory;
+use crate::sys::{clock, memory};
 use crate::warning;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 use tokio::task::{spawn_local, yield_now};
 
 /// An instance is restored this often, at most: what the engine keeps of its past would add up.
@@ -36,8 +36,8 @@ enum ReuseMode {
 }
 
 struct PoolState {
-    /// The instance that was used last comes last: its memory is warm.
-    kept: Vec<(Instance, Instant)>,
+    /// The instance that was used last comes last: its memory is warm. Each has waited since then, in milliseconds.
+    kept: Vec<(Instance, u64)>,
     second_request: SecondRequest,
     restoring: Upkeep,
     sweeping: Upkeep,
@@ -112,7 +112,7 @@ impl InstancePool {
     /// Puts an instance into the pool that has answered nothing yet.
     pub fn put(&self, instance: Instance) {
         let mut state = self.state();
-        state.kept.push((instance, Instant::now()));
+        state.kept.push((instance, clock::recent_ms()));
         self.counts.pooled(state.kept.len());
     }
 
@@ -138,7 +138,7 @@ impl InstancePool {
             instance.release_locks();
         }
         let mut state = self.state();
-        state.kept.push((instance, Instant::now()));
+        state.kept.push((instance, clock::recent_ms()));
         self.counts.pooled(state.kept.len());
         if self.restores() && state.restoring.schedule() {
             spawn_local(restore(self.clone()));
@@ -189,16 +189,16 @@ async fn restore(pool: Arc<InstancePool>) {
 async fn sweep(pool: Arc<InstancePool>) {
     loop {
         tokio::time::sleep(pool.reuse.idle).await;
+        let now = clock::recent_ms();
+        let waits = |since| Duration::from_millis(now.saturating_sub(since)) < pool.reuse.idle;
         let mut state = pool.state();
         let last = state.kept.pop();
-        state.kept.retain_mut(|(instance, since)| {
-            is_kept(instance, DropReason::Idle, |_| {
-                since.elapsed() < pool.reuse.idle
-            })
-        });
+        state
+            .kept
+            .retain_mut(|(instance, since)| is_kept(instance, DropReason::Idle, |_| waits(*since)));
         if let Some((mut instance, since)) = last {
             instance.would_end(DropReason::Idle);
-            let waits = since.elapsed() < pool.reuse.idle;
+            let waits = waits(since);
             if waits || (pool.restores() && instance.release_memory().is_ok()) {
                 state.kept.push((instance, since));
             }

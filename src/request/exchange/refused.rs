@@ -40,6 +40,6 @@ impl Requests {
         let mut response = Response::new(());
         *response.status_mut() = status;
         exchange.head(&response);
-        exchange.sent(sent);
+        exchange.sent(sent, true);
     }
 }
