@@ -48,6 +48,9 @@ use std::cell::RefCell;
 use std::path::{Path, PathBuf};
 use std::rc::Rc;
 
+const NO_SCOREBOARD: &str = "cannot make the scoreboard; that takes /proc, memory (`ulimit -v`), and a file of a few MB \
+                             in memory (`ulimit -f`)";
+
 #[global_allocator]
 static ALLOCATOR: sys::allocator::Mimalloc = sys::allocator::Mimalloc;
 
@@ -58,7 +61,11 @@ pub fn run_command_line() -> i32 {
     let status = match ended {
         Ok(status) => status,
         Err(error) => {
-            let text = format!("{error:#}");
+            let mut text = format!("{error:#}");
+            // Whatever needs a descriptor says so, and the remedy is the same (EMFILE, ENFILE).
+            if text.contains("Too many open files") {
+                text.push_str("; raise the limit with `ulimit -n`");
+            }
             // One line, whatever its parts were written for.
             let words: Vec<&str> = text.split_whitespace().collect();
             log::last_words(&format!("wasmserve: {}", words.join(" ")));
@@ -69,6 +76,7 @@ pub fn run_command_line() -> i32 {
 }
 
 fn run() -> Result<Status> {
+    sys::signals::forget_inherited();
     sys::signals::ignore_failed_writes();
     let (cli, origins) = match parse() {
         Ok(parsed) => parsed,
@@ -269,7 +277,7 @@ fn serve(serve: &Serve, origins: &[OptionOrigin]) -> Result<Status> {
                 refused.context("option --pid").exits(Status::Usage)?;
             }
             let slots = supervisor::slots(&config.supervisor);
-            let scoreboard = Scoreboard::new(slots).context("cannot make the scoreboard")?;
+            let scoreboard = Scoreboard::new(slots).context(NO_SCOREBOARD)?;
             let listeners = Listeners::bind(&config.addresses).exits(Status::Address)?;
             let listeners = shared(listeners);
             let admin = Listeners::bind_admin(&config.admin).exits(Status::Address);

@@ -125,11 +125,12 @@ fn counted(file: &str) -> Option<u64> {
     kills.trim().parse().ok()
 }
 
-/// Allows as many descriptors as the hard limit does (getrlimit(2)): a connection takes one.
-pub fn raise_descriptor_limit() {
-    if let Ok((_, hard)) = getrlimit(Resource::RLIMIT_NOFILE) {
-        let _ = setrlimit(Resource::RLIMIT_NOFILE, hard, hard);
-    }
+/// Allows as many descriptors as the hard limit does (getrlimit(2)): a connection takes one. Returns how many that is,
+/// where it is known.
+pub fn raise_descriptor_limit() -> Option<u64> {
+    let (_, hard) = getrlimit(Resource::RLIMIT_NOFILE).ok()?;
+    let _ = setrlimit(Resource::RLIMIT_NOFILE, hard, hard);
+    Some(hard)
 }
 
 /// Draws a random number, for jitter.

@@ -40,6 +40,24 @@ pub fn ignore_failed_writes() {
     }
 }
 
+/// What the processor tells of by a signal. Where such a signal is blocked, the kernel ends the process, whoever has a
+/// handler for it (sigprocmask(2)); the engine's is what makes a fault of a guest a trap.
+const OF_FAULTS: [Signal; 5] = [
+    Signal::SIGSEGV,
+    Signal::SIGBUS,
+    Signal::SIGILL,
+    Signal::SIGFPE,
+    Signal::SIGTRAP,
+];
+
+/// Undoes what whoever started this process has left to it, and execve(2) keeps. Where SIGCHLD is ignored, children are
+/// gone before they can be waited for (wait(2)).
+pub fn forget_inherited() {
+    // SAFETY: the default action installs no handler.
+    let _ = unsafe { signal(Signal::SIGCHLD, SigHandler::SigDfl) };
+    let _ = sigprocmask(SigmaskHow::SIG_UNBLOCK, Some(&set(&OF_FAULTS)), None);
+}
+
 /// Blocks everything that is read from a descriptor, here and in every child.
 pub fn block_for_supervision() -> io::Result<()> {
     sigprocmask(SigmaskHow::SIG_BLOCK, Some(&set(&OF_THE_SUPERVISOR)), None)?;
@@ -68,8 +86,13 @@ pub fn ignore_reopening() {
 /// Unblocks signals in a child that has no handlers: what stops the server stops it too, save an interrupt from the
 /// terminal, of which the supervisor makes what it wants.
 pub fn unblock_for_compiler() -> io::Result<()> {
-    let signals = set(&[Signal::SIGTERM, Signal::SIGQUIT]);
-    sigprocmask(SigmaskHow::SIG_UNBLOCK, Some(&signals), None)?;
+    let ends = [Signal::SIGTERM, Signal::SIGQUIT];
+    for end in ends {
+        // A shell has what it starts in the background ignore SIGQUIT, and execve(2) keeps that.
+        // SAFETY: the default action installs no handler.
+        unsafe { signal(end, SigHandler::SigDfl) }?;
+    }
+    sigprocmask(SigmaskHow::SIG_UNBLOCK, Some(&set(&ends)), None)?;
     Ok(())
 }
 

@@ -46,8 +46,10 @@ const RESERVE: Duration = Duration::from_millis(2);
 /// before it could take them.
 const LOOK: Duration = Duration::from_millis(100);
 
-/// Accepting pauses for this long when there are no descriptors or no memory for a connection.
+/// Accepting pauses for this long when there are no descriptors or no memory for a connection, unless one ends before.
 const PAUSE: Duration = Duration::from_millis(100);
+/// That it pauses is told once in this time.
+const TOLD_AGAIN_MS: u64 = 60_000;
 
 /// An `Acceptor` is one listener, as this worker sees it. A connection wakes one worker of those that wait: the one
 /// that has been at the end of the queue for longest. A worker that has more than its share goes to the end.
@@ -64,7 +66,8 @@ pub struct Acceptor {
     /// The processor is not left to others until the first time, and nobody is waited for until the second.
     keeps_processor_until_ms: Cell<u64>,
     hurried_until_ms: Cell<u64>,
-    paused: bool,
+    /// Until then nobody needs to be told again that accepting pauses.
+    told_until_ms: u64,
 }
 
 impl Acceptor {
@@ -93,7 +96,7 @@ impl Acceptor {
             was_woken: Cell::new(true),
             keeps_processor_until_ms: Cell::new(0),
             hurried_until_ms: Cell::new(0),
-            paused: false,
+            told_until_ms: 0,
         })
     }
 
@@ -114,17 +117,15 @@ impl Acceptor {
         }
     }
 
-    /// Resolves to the next connection that is this worker's to serve.
-    pub async fn next(&mut self) -> (Accepted, Peer) {
+    /// Resolves to the next connection that is this worker's to serve. Where there is no room for it, `evict` closes
+    /// one that is missed less.
+    pub async fn next(&mut self, evict: impl Fn()) -> (Accepted, Peer) {
         loop {
             match self.try_next().await {
-                Ok(accepted) => {
-                    self.paused = false;
-                    return accepted;
-                }
+                Ok(accepted) => return accepted,
                 // A sibling took it, or the client gave up before it was accepted (accept(2)).
                 Err(error) if is_passing(&error) => {}
-                Err(error) => self.pause(&error).await,
+                Err(error) => self.pause(&error, &evict).await,
             }
         }
     }
@@ -229,21 +230,31 @@ impl Acceptor {
         self.siblings.any(self.open.are_short(), balance::waits_for)
     }
 
-    /// Pauses where descriptors or memory ran out (EMFILE, ENFILE, ENOBUFS, ENOMEM): what is open goes on, and what
-    /// waits in the backlog is taken when there is room again. A socket that was shut down (EINVAL, accept(2)) is the
-    /// supervisor's to see to.
-    async fn pause(&mut self, error: &io::Error) {
-        let told = std::mem::replace(&mut self.paused, true);
-        match error.raw_os_error() {
-            _ if told => {}
-            Some(libc::EINVAL) => debug!("accepting pauses: the socket listens no more"),
-            Some(libc::EMFILE | libc::ENFILE) => {
-                warning!("accepting pauses: {error}; raise the limit with `ulimit -n`");
+    /// Pauses where descriptors or memory ran out (EMFILE, ENFILE, ENOBUFS, ENOMEM): what is open goes on, but for a
+    /// connection that can be missed, and what waits in the backlog is taken when there is room again. A socket that
+    /// was shut down (EINVAL, accept(2)) is the supervisor's to see to.
+    async fn pause(&mut self, error: &io::Error, evict: &impl Fn()) {
+        let freed = self.open.freed();
+        let shut_down = error.raw_os_error() == Some(libc::EINVAL);
+        if !shut_down {
+            evict();
+        }
+        let now = clock::now_ms();
+        if now >= self.told_until_ms {
+            self.told_until_ms = now + TOLD_AGAIN_MS;
+            match error.raw_os_error() {
+                Some(libc::EINVAL) => debug!("accepting pauses: the socket listens no more"),
+                Some(libc::EMFILE | libc::ENFILE) => {
+                    warning!("accepting pauses: {error}; raise the limit with `ulimit -n`");
+                }
+                _ => warning!("accepting pauses: {error}"),
             }
-            _ => warning!("accepting pauses: {error}"),
         }
         self.queue.leave();
-        sleep(PAUSE).await;
+        tokio::select! {
+            () = sleep(PAUSE) => {}
+            () = freed, if !shut_down => {}
+        }
     }
 }
 

@@ -72,16 +72,16 @@ pub struct Worker {
 impl Worker {
     /// Serves until it is told to leave.
     pub fn run(self) -> Result<()> {
-        process::raise_descriptor_limit();
+        let descriptors = process::raise_descriptor_limit();
         let runtime = Builder::new_current_thread()
             .enable_all()
             .build_local(LocalOptions::default())
             .context("cannot start the serving loop")?;
-        runtime.block_on(self.serve())
+        runtime.block_on(self.serve(descriptors))
     }
 
     /// Opens what is shared with others before the sandbox is entered, where it cannot be duplicated, and serves.
-    async fn serve(mut self) -> Result<()> {
+    async fn serve(mut self, descriptors: Option<u64>) -> Result<()> {
         let slot = SlotRef::new(self.scoreboard.clone(), self.slot);
         let open = Rc::new(ConnectionCount::new(slot.clone()));
         let siblings = Siblings::new(self.scoreboard.clone(), self.slot);
@@ -106,9 +106,11 @@ impl Worker {
             started = requests.start_application() => started.exits(Status::Application)?,
             _ = reasons.next() => return Ok(()),
         }
+        let mut settings = self.settings.connection;
+        settings.connections = within(descriptors, settings.connections, self.slot);
         let connections = Rc::new(Connections {
             requests: requests.clone(),
-            settings: self.settings.connection,
+            settings,
             tls: self.tls,
             shutdown: WorkerShutdown::default(),
             write_batcher: write_batcher.clone(),
@@ -159,6 +161,25 @@ fn enter_sandbox(sandbox: &Sandbox, slot: usize) -> Result<()> {
     Ok(())
 }
 
+/// Gives the number of connections that there may be with so many descriptors: some are kept for files and for what
+/// guests connect to, which fail where there are none.
+fn within(descriptors: Option<u64>, connections: u32, slot: usize) -> u32 {
+    /// More than this many are not kept.
+    const MOST_KEPT: u64 = 128;
+    let Some(descriptors) = descriptors else {
+        return connections;
+    };
+    let kept = (descriptors / 4).min(MOST_KEPT);
+    let room = u32::try_from(descriptors - kept).unwrap_or(u32::MAX);
+    if slot == 0 && room < connections {
+        warning!(
+            "the limit of open files, {descriptors}, has room for {room} connections of each worker, and \
+             --limit-connections allows {connections}: raise it with `ulimit -n`"
+        );
+    }
+    connections.min(room)
+}
+
 async fn accept(
     mut acceptor: Acceptor,
     kind: ListenerKind,
@@ -167,7 +188,8 @@ async fn accept(
 ) {
     loop {
         make_room(&acceptor, &connections, &open).await;
-        let (accepted, peer) = acceptor.next().await;
+        let evict = || _ = connections.list.evict();
+        let (accepted, peer) = acceptor.next(evict).await;
         let guard = open.enter();
         let connections = connections.clone();
         spawn_local(async move {

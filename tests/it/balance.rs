@@ -142,6 +142,32 @@ fn accepting_pauses_while_there_are_no_descriptors_and_goes_on_when_there_are() 
     assert_eq!(server.workers(), [worker]);
 }
 
+/// Those who were there first kept everybody else out until they left, though they asked for nothing: `--limit-connections`
+/// allows more connections than there may be open files.
+#[test]
+fn who_is_idle_makes_room_where_open_files_are_limited() {
+    for limit in ["40", "200"] {
+        let server = Server::component(HELLO)
+            .args(["--no-access-log", "--timeout-keep-alive", "600s"])
+            .under([
+                "sh",
+                "-c",
+                &format!("ulimit -n {limit}; exec \"$0\" \"$@\""),
+            ])
+            .start();
+        server.wait_for(&format!("the limit of open files, {limit}, has room for"));
+        let mut held = Vec::new();
+        for number in 0..300 {
+            let mut connection = server.connect();
+            let answer = connection.get("/").response();
+            assert_eq!(answer.unwrap().text(), "Hello, world!\n", "{number}");
+            held.push(connection);
+        }
+        let told = server.printed().matches("accepting pauses").count();
+        assert!(told <= 1, "it is told {told} times");
+    }
+}
+
 #[test]
 fn a_worker_that_is_stopped_or_killed_delays_no_connection() {
     let (server, path) = four_workers("stop");

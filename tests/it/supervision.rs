@@ -239,3 +239,27 @@ fn an_executable_that_cannot_take_over_is_not_taken() {
     assert_eq!(get(server.address, "/").status, 200);
     assert_eq!(server.workers(), before);
 }
+
+/// Whoever starts a server may ignore or block signals, and leaves that to it (execve(2)). Where SIGCHLD was ignored the
+/// start waited for ever for children that were gone; where faults were blocked a guest's fault ended its worker.
+#[test]
+fn what_its_parent_did_to_signals_changes_nothing() {
+    let mut server = Server::component(guest("behaviours"))
+        .under([
+            "env",
+            "--ignore-signal=CHLD,QUIT,TERM,HUP,INT",
+            "--block-signal=SEGV,BUS,ILL,FPE,TRAP,TERM,HUP,CHLD",
+        ])
+        .start();
+    let worker = server.workers();
+    for failure in ["/recurse", "/trap-before-head"] {
+        assert_eq!(get(server.address, failure).status, 500, "{failure}");
+    }
+    assert_eq!(get(server.address, "/").text(), "ok\n");
+    assert_eq!(server.workers(), worker);
+    server.signal(Signal::SIGHUP);
+    server.wait_for("ended: replaced by a reload");
+    assert_eq!(get(server.address, "/").text(), "ok\n");
+    server.signal(Signal::SIGTERM);
+    assert!(server.wait().success());
+}
