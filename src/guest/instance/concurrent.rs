@@ -30,6 +30,11 @@ use wasmtime::Store;
 use wasmtime::component::Accessor;
 use wasmtime_wasi_http::WasiBody;
 
+/// An instance that has not looked for requests in this many runs, one after another, computes without a pause. In one
+/// or two it may only have had no luck: a time slice is so much of the clock's time, and on a busy machine it passes
+/// while the worker has no processor.
+const RUNS_WITHOUT_LOOK: u32 = 4;
+
 /// `MakeStore` makes the store of a new instance.
 pub type MakeStore<'a> = &'a dyn Fn(Arc<CpuShare>) -> NewInstance;
 
@@ -59,8 +64,8 @@ struct ConcurrentInstance {
     open: Cell<usize>,
     /// The instance has had no request since then.
     rests: Cell<Instant>,
-    /// The instance looked for requests when it was last run: a guest that runs without a pause does not.
-    looks: Cell<bool>,
+    /// The instance was run this often since it last looked for requests: a guest that runs without a pause does not.
+    runs_since_look: Cell<u32>,
     /// The instance gets no further requests: a client has left one of them, or it has ended.
     closed: Cell<bool>,
     waker: RefCell<Option<Waker>>,
@@ -225,7 +230,7 @@ impl ConcurrentInstance {
             taken: Cell::new(0),
             open: Cell::new(0),
             rests: Cell::new(Instant::now()),
-            looks: Cell::new(true),
+            runs_since_look: Cell::new(0),
             closed: Cell::new(false),
             waker: RefCell::default(),
             lost: RefCell::default(),
@@ -233,7 +238,11 @@ impl ConcurrentInstance {
     }
 
     fn has_room(&self) -> bool {
-        !self.is_retired() && self.looks.get() && self.open.get() < self.reuse.concurrency
+        !self.is_retired() && self.looks() && self.open.get() < self.reuse.concurrency
+    }
+
+    fn looks(&self) -> bool {
+        self.runs_since_look.get() < RUNS_WITHOUT_LOOK
     }
 
     fn is_retired(&self) -> bool {
@@ -321,12 +330,13 @@ async fn run(running: RunningGuest, instance: Rc<ConcurrentInstance>) {
         if instance.closed.get() && instance.open.get() == 0 {
             return Poll::Ready(Ok(()));
         }
-        instance.looks.set(false);
+        let runs = instance.runs_since_look.get();
+        instance.runs_since_look.set(runs.saturating_add(1));
         let polled = running.as_mut().poll(cx);
         if polled.is_ready() {
             return polled;
         }
-        if !instance.looks.get() {
+        if !instance.looks() {
             instance.give_back();
         }
         let Some(until) = instance.rests_until() else {
@@ -381,7 +391,7 @@ fn poll_answers(
     accessor: &Accessor<HostState>,
     cx: &mut Context<'_>,
 ) -> Poll<wasmtime::Result<()>> {
-    instance.looks.set(true);
+    instance.runs_since_look.set(0);
     for job in instance.waiting.take() {
         accessor.spawn(AnswerTask::new(service.clone(), job))?;
     }
