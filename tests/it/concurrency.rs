@@ -1,6 +1,6 @@
 //! Instances that answer several requests at a time.
 
-use crate::harness::{Connection, Server, eventually, finished, get, guest, wasmserve};
+use crate::harness::{Connection, HOLDING, Server, eventually, finished, get, guest, wasmserve};
 
 /// Guests of WASI 0.3, this many requests at a time in each instance.
 fn start(concurrency: &str, options: &[&str]) -> Server {
@@ -20,21 +20,22 @@ fn ask(connection: &mut Connection, method: &str, target: &str) {
     connection.request(method, target).body("").send().unwrap();
 }
 
-/// Two requests that an instance has taken, and will not answer for a while.
+/// Two requests that an instance has taken, and answers when it is let.
 fn two_that_wait(server: &Server) -> [Connection; 2] {
     assert_eq!(count(server), "1");
     // Each is in the instance before the next is asked: one that comes while the instance has had no time to look for
     // the other goes elsewhere.
     [1, 2].map(|nth| {
-        let slow = begin(server, "/sleep?ms=4000");
+        let mut held = server.connect();
+        held.hold();
         server.answers_now(nth);
-        slow
+        held
     })
 }
 
-fn have_slept(slow: [Connection; 2]) {
-    for mut connection in slow {
-        assert_eq!(connection.response().unwrap().text(), "slept\n");
+fn are_answered(held: [Connection; 2]) {
+    for mut connection in held {
+        connection.release();
     }
 }
 
@@ -44,18 +45,18 @@ fn count(server: &Server) -> String {
 
 #[test]
 fn an_instance_answers_others_while_one_waits() {
-    let server = start("3", &[]);
-    let slow = two_that_wait(&server);
+    let server = start("3", &HOLDING);
+    let held = two_that_wait(&server);
     assert_eq!([(); 2].map(|()| count(&server)), ["2", "3"]);
-    have_slept(slow);
+    are_answered(held);
 }
 
 #[test]
 fn and_no_more_of_them_than_it_may() {
-    let server = start("2", &[]);
-    let slow = two_that_wait(&server);
+    let server = start("2", &HOLDING);
+    let held = two_that_wait(&server);
     assert_eq!(count(&server), "1", "it is answered by another");
-    have_slept(slow);
+    are_answered(held);
 }
 
 #[test]
@@ -93,14 +94,20 @@ fn a_guest_that_spins_is_stopped_and_who_can_be_asked_again_is_answered() {
 
 #[test]
 fn a_trap_is_told_by_the_request_that_is_to_blame() {
-    let server = start("8", &[]);
-    let mut safe = begin(&server, "/sleep?ms=3000");
-    server.answers_now(1);
+    let guest = guest("behaviours-p3");
+    let options = ["--reuse", "1000", "--reuse-concurrency", "8"];
+    let watched = Server::component(&guest).args(options).watched();
+    let server = &watched.server;
+    let mut safe = begin(server, "/sleep?ms=3000");
+    // It is asked by a connection, as a command may take longer to start than the guest sleeps.
+    eventually("it is in its guest", || {
+        watched.metric("wasmserve_requests_in_flight") >= 1.0
+    });
     assert_eq!(get(server.address, "/trap-before-head").status, 500);
     assert_eq!(safe.response().unwrap().text(), "slept\n");
     assert_eq!(get(server.address, "/error-code").status, 500);
     server.wait_for("as asked");
-    assert_eq!(count(&server), "1");
+    assert_eq!(count(server), "1");
 }
 
 #[test]

@@ -1,7 +1,7 @@
 //! Clients that take much, or take nothing, beside those that want an answer.
 
 use crate::harness::http2::{self, Http2};
-use crate::harness::{Connection, DEADLINE, Server, eventually, get, guest};
+use crate::harness::{Connection, DEADLINE, HOLDING, Server, eventually, get, guest};
 use std::net::{SocketAddr, TcpStream};
 use std::time::{Duration, Instant};
 
@@ -149,17 +149,18 @@ fn one_client_does_not_have_all_permits_while_there_are_others() {
 
 #[test]
 fn the_idlest_connection_makes_room_for_a_new_one() {
-    let server = behaviours(&["--limit-connections", "3"]);
+    let options = [&HOLDING[..], &["--limit-connections", "3"]].concat();
+    let server = behaviours(&options);
     let mut oldest = server.connect();
     oldest.get("/").response().unwrap();
     let mut busy = server.connect();
-    busy.get("/sleep?ms=3000").send().unwrap();
+    busy.hold();
     server.answers_now(1);
     let mut newer = server.connect();
     newer.get("/").response().unwrap();
     assert_eq!(get(server.address, "/").status, 200);
     assert_eq!(oldest.rest().unwrap(), b"");
-    assert_eq!(busy.response().unwrap().text(), "slept\n");
+    busy.release();
     assert_eq!(newer.get("/").response().unwrap().status, 200);
 }
 

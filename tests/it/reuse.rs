@@ -43,10 +43,9 @@ fn one_request_at_a_time() {
     let server = start("behaviours", &["--reuse", "100"]);
     answers(&server, &["/counter"]);
     let mut slow = server.connect();
-    slow.get("/sleep?ms=3000").send().unwrap();
+    slow.get("/sleep?ms=600000").send().unwrap();
     server.answers_now(1);
     assert_eq!(answers(&server, &["/counter"]), ["1"]);
-    assert_eq!(slow.response().unwrap().text(), "slept\n");
 }
 
 #[test]

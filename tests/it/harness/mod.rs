@@ -45,6 +45,7 @@ pub use postgres::Postgres;
 pub use process::{lives, number, peak, scoreboard, strike};
 pub use redis::Redis;
 pub use refusal::{Unprivileged, file, hello, refused, refused_by, refused_with};
+pub use request::HOLDING;
 pub use server::Server;
 pub use service::{NotifySocket, activated};
 pub use set_at_end::SetAtEnd;

@@ -39,6 +39,27 @@ impl Connection {
     }
 }
 
+/// A server is started with these where requests are held: nobody gives up waiting for them.
+pub const HOLDING: [&str; 4] = ["--timeout-request", "10m", "--min-rate", "0"];
+
+/// A request that is in its guest for as long as a test wants, however slow the machine: the last byte of its body is
+/// missing, for which `/request` of the guests of the tests waits.
+impl Connection {
+    pub fn hold(&mut self) {
+        self.write("GET /request HTTP/1.1\r\nHost: test\r\nContent-Length: 1\r\n\r\n")
+            .unwrap();
+    }
+
+    /// Lets the guest answer.
+    pub fn release(&mut self) -> Response {
+        self.write("x").unwrap();
+        let response = self.response().unwrap();
+        assert_eq!(response.status, 200);
+        assert!(response.text().contains("body 1"), "{}", response.text());
+        response
+    }
+}
+
 impl Server {
     /// Opens a connection.
     pub fn connect(&self) -> Connection {
