@@ -102,8 +102,10 @@ pub fn check(serve: &Serve, order: &CompileRequest, files: &[files::Directory]) 
             path: path.to_owned(),
             harm: Access::Published,
         };
-        let mut published = given.iter().filter(|it| it.access == Access::Published);
-        published.try_for_each(|given| given.spares(&database))?;
+        // A guest that writes there could hand SQLite any bytes, and cut short what it has mapped into the worker.
+        let harms = |it: &&GrantedPath| it.access == Access::Published || it.option == "--dir-rw";
+        let mut harmful = given.iter().filter(harms);
+        harmful.try_for_each(|given| given.spares(&database))?;
         if let Some(cache) = cache {
             database_spares(option, path, cache)?;
         }

@@ -100,6 +100,26 @@ fn a_named_pipe_is_not_opened_and_holds_up_nobody() {
     assert_eq!(server.wait().code(), Some(0));
 }
 
+/// Of some devices the open alone does something, and others are waited for.
+#[test]
+fn a_device_is_not_opened() {
+    let server = |name| {
+        let server = Server::component(guest(name));
+        server.option("--dir", "/dev::/data").start()
+    };
+    let by_name = server("behaviours");
+    let said = get(by_name.address, "/files?read=/data/zero").text();
+    assert!(
+        said.starts_with("error") && said.contains("Unsupported"),
+        "{said}"
+    );
+    by_name.wait_for("denied the guest to open `zero`: it is a device");
+    // What looks like the lock of a database has the host open that.
+    let by_lock = server("behaviours-p3");
+    let said = get(by_lock.address, "/lock?path=zero.lock").text();
+    assert!(said.starts_with("not made"), "{said}");
+}
+
 /// An open file goes on after its end, and after a write that had no room: SQLite took a database that others had filled
 /// meanwhile for no database.
 #[test]

@@ -99,6 +99,17 @@ fn what_is_given_holds_nothing_that_is_relied_on() {
             "--static",
             "database",
         ),
+        // A guest could cut short what SQLite has mapped beside it.
+        (
+            "@/app/a.wasm --sqlite app=@/data/deep/s.db --dir-rw @/data",
+            "--dir-rw",
+            "database",
+        ),
+        (
+            "@/app/a.wasm --keyvalue sqlite:@/data/s.db --dir-rw @/data",
+            "--dir-rw",
+            "database",
+        ),
         // Links that a guest could point elsewhere.
         ("@/data/link.wasm --dir-rw @/data", "--dir-rw", "component"),
         (
@@ -164,6 +175,7 @@ fn what_harms_nobody_is_allowed() {
         "@/app/a.wasm --cache-dir @/cache --static /=@/www --dir-rw @/data/deep",
         "@/app/a.wasm --cache-dir @/cache --keyvalue sqlite:@/data/s.db --static /=@/www",
         "@/app/a.wasm --cache-dir @/cache-not --dir-rw @/cache",
+        "@/app/a.wasm --cache-dir @/cache --sqlite app=@/data/s.db --dir-rw @/data/deep --dir @/data",
         // No files of these names.
         "@/app/a.wasm --cache-dir @/cache --static /=. --log-file - --access-logfile syslog",
         "@/app/a.wasm --cache-dir @/cache --profile-dir @/data --dir-rw @/www --dir @/data",

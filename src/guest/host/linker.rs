@@ -9,9 +9,9 @@ use super::insecure_seed;
 use super::keyvalue;
 use super::listings;
 use super::logging;
-use super::pipes;
 use super::postgres;
 use super::sockets;
+use super::special_files;
 use super::sqlite;
 use super::state::HostState;
 use super::tls;
@@ -46,7 +46,7 @@ pub fn linker(engine: &Engine, target: Target) -> Result<Linker<HostState>> {
         wasmtime_wasi_http::p3::add_to_linker(&mut linker)?;
     }
     listings::bound(&mut linker)?;
-    pipes::add_to_linker(&mut linker, target.concurrent)?;
+    special_files::add_to_linker(&mut linker, target.concurrent)?;
     file_streams::add_to_linker(&mut linker)?;
     http_imports::replace(&mut linker, target.concurrent)?;
     insecure_seed::replace(&mut linker, target.concurrent)?;

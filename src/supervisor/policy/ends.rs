@@ -19,6 +19,12 @@ impl std::fmt::Display for Death {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self.memory {
             true => write!(f, "out of memory, {}", self.end),
+            // SQLite maps the `-shm` file beside a database, and whoever copies another over it cuts it short.
+            false if self.end == End::Killed(Signal::SIGBUS) => write!(
+                f,
+                "{}: a file that it has mapped was cut short (`-shm` of a database?), or memory is broken",
+                self.end
+            ),
             false => write!(f, "{}", self.end),
         }
     }

@@ -211,3 +211,35 @@ fn the_write_ahead_log_of_another_database_ends_no_worker() {
     });
     assert_eq!(server.workers(), workers, "no worker has ended");
 }
+
+/// SQLite has `-shm` mapped: a worker that reads what is no longer there ends.
+#[test]
+fn a_shared_index_that_is_cut_short_loses_nothing_that_was_committed() {
+    let database = file("cut-short");
+    made(&database, 10);
+    let server = served(&database);
+    let first = server.workers();
+    assert_eq!(query(&server, &["insert into t values (11, 'x')"]), ": ");
+    let shared = format!("{}-shm", database.display());
+    File::options()
+        .write(true)
+        .open(shared)
+        .unwrap()
+        .set_len(0)
+        .unwrap();
+    let broken = get_or_none(&server);
+    assert_eq!(broken, None, "the client sees that it has no answer");
+    server.wait_for("killed by SIGBUS: a file that it has mapped was cut short");
+    eventually("another worker answers", || {
+        get_or_none(&server).is_some_and(|said| said == "n: 11")
+    });
+    assert_eq!(query(&server, &["insert into t values (12, 'x')"]), ": ");
+    assert_eq!(query(&server, &COUNT), "n: 12");
+    assert_ne!(server.workers(), first);
+}
+
+fn get_or_none(server: &Server) -> Option<String> {
+    let path = crate::harness::databases::path("query", &COUNT);
+    let response = server.connect().get(&path).response();
+    response.ok().map(|response| response.text())
+}

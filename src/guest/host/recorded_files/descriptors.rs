@@ -5,7 +5,7 @@ use super::streams::RecordedStream;
 use crate::guest::host::database_lock::p2 as locks;
 use crate::guest::host::file_streams;
 use crate::guest::host::listings;
-use crate::guest::host::pipes::{self, Wish};
+use crate::guest::host::special_files::{self, Wish};
 use crate::guest::recording::written_as;
 use wasmtime::component::Resource;
 use wasmtime_wasi::p2::bindings::filesystem::types::{
@@ -326,7 +326,7 @@ impl HostDescriptor for RecordedFiles<'_> {
             how,
             flags,
         };
-        let opened = opened!(self, called, pipes::open_at(self.0, fd, wish).await);
+        let opened = opened!(self, called, special_files::open_at(self.0, fd, wish).await);
         self.named(opened?, name)
     }
 

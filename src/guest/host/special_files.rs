@@ -1,5 +1,7 @@
-//! A guest opens no named pipe: opening one waits until somebody opens its other end (fifo(7)), in a thread that nothing
-//! stops, so that neither the request's time nor a stop of the server would end it. Guests make none themselves.
+//! A guest opens regular files and directories, and nothing else. Opening a named pipe waits until somebody opens its
+//! other end (fifo(7)), and reading a terminal until somebody types, in a thread that nothing stops, so that neither the
+//! request's time nor a stop of the server would end it. Of a device the open alone may do something: it rewinds a tape,
+//! or starts a watchdog. Guests make none of them themselves.
 
 use super::state::HostState;
 use crate::{log, warning};
@@ -21,7 +23,7 @@ pub struct Wish {
     pub flags: DescriptorFlags,
 }
 
-/// Opens what is no named pipe, by `wasi:filesystem` 0.2.
+/// Opens what is neither a named pipe nor a device, by `wasi:filesystem` 0.2.
 pub async fn open_at(state: &mut HostState, directory: Fd, wish: Wish) -> FsResult<Fd> {
     let Wish {
         path_flags,
@@ -34,21 +36,35 @@ pub async fn open_at(state: &mut HostState, directory: Fd, wish: Wish) -> FsResu
     if !how.contains(OpenFlags::CREATE | OpenFlags::EXCLUSIVE) {
         let same = Resource::new_borrow(directory.rep());
         let found = files.stat_at(same, path_flags, path.clone()).await;
-        // The engine does not know a pipe from other things that have no name in its interface.
-        let is_pipe = |kind| matches!(kind, DescriptorType::Fifo | DescriptorType::Unknown);
-        if found.is_ok_and(|found| is_pipe(found.type_)) {
-            deny(&path);
+        if let Ok(found) = found
+            && let Some(what) = special(found.type_)
+        {
+            deny(&path, what);
             return Err(ErrorCode::Unsupported.into());
         }
     }
     files.open_at(directory, path_flags, path, how, flags).await
 }
 
-fn deny(path: &str) {
+const PIPE: &str = "a named pipe, or the like, which would be waited for";
+const DEVICE: &str = "a device";
+
+/// Says what is not opened, of this type.
+fn special(found: DescriptorType) -> Option<&'static str> {
+    use DescriptorType::{
+        BlockDevice, CharacterDevice, Directory, Fifo, RegularFile, Socket, SymbolicLink, Unknown,
+    };
+    match found {
+        Directory | RegularFile | SymbolicLink => None,
+        BlockDevice | CharacterDevice => Some(DEVICE),
+        // The engine does not know a pipe from other things that have no name in its interface.
+        Fifo | Socket | Unknown => Some(PIPE),
+    }
+}
+
+fn deny(path: &str, what: &str) {
     let path = log::escape(path);
-    warning!(
-        "denied the guest to open `{path}`: it is a named pipe, or the like, which would be waited for"
-    );
+    warning!("denied the guest to open `{path}`: it is {what}");
 }
 
 /// Puts these functions in the place of those that open everything.
@@ -81,6 +97,9 @@ pub fn add_to_linker(linker: &mut Linker<HostState>, concurrent: bool) -> wasmti
 
 /// Does the same for `wasi:filesystem` 0.3.
 fn add_newer(linker: &mut Linker<HostState>) -> wasmtime::Result<()> {
+    use DescriptorType::{
+        BlockDevice, CharacterDevice, Directory, Fifo, Other, RegularFile, Socket, SymbolicLink,
+    };
     use p3::{
         DescriptorFlags, DescriptorType, ErrorCode, HostDescriptorWithStore as Host, OpenFlags,
         PathFlags,
@@ -97,10 +116,13 @@ fn add_newer(linker: &mut Linker<HostState>) -> wasmtime::Result<()> {
                     let (same, path) = (Resource::new_borrow(fd.rep()), path.clone());
                     let found =
                         <Files as Host<HostState>>::stat_at(&files, same, path_flags, path.clone());
-                    if let Ok(found) = found.await
-                        && matches!(found.type_, DescriptorType::Fifo | DescriptorType::Other(_))
-                    {
-                        deny(&path);
+                    let special = found.await.ok().and_then(|found| match found.type_ {
+                        Directory | RegularFile | SymbolicLink => None,
+                        BlockDevice | CharacterDevice => Some(DEVICE),
+                        Fifo | Socket | Other(_) => Some(PIPE),
+                    });
+                    if let Some(what) = special {
+                        deny(&path, what);
                         return Ok((Err(ErrorCode::Unsupported),));
                     }
                 }
