@@ -1,6 +1,10 @@
 //! A concurrent instance answers several requests at a time, where the operator has allowed that (WASI 0.3 only). It
 //! runs in a task of its own, which requests are handed to; one that is busy without a pause gives them back.
 
+mod lease;
+
+pub use lease::Lease;
+
 use super::call::{Request, RunningGuest, copy};
 use super::handler::LinkedComponent;
 use super::serial::{self, AnswerTask, Instance, Service};
@@ -92,13 +96,6 @@ pub enum Reply {
     Head(Result<http::Response<WasiBody>, Failure>),
     /// The instance had no time for the request.
     Untaken(Request),
-}
-
-/// A `Lease` is a request's hold on the instance that answers it, until the answer is over.
-pub struct Lease {
-    instance: Rc<ConcurrentInstance>,
-    budget: Arc<TaskBudget>,
-    is_answered: bool,
 }
 
 impl ConcurrentInstances {
@@ -272,52 +269,6 @@ impl ConcurrentInstance {
     /// Says until when an idle instance waits for a further request.
     fn rests_until(&self) -> Option<Instant> {
         (self.open.get() == 0).then(|| self.rests.get() + self.reuse.idle)
-    }
-}
-
-impl Lease {
-    fn new(instance: Rc<ConcurrentInstance>, budget: Arc<TaskBudget>) -> Lease {
-        instance.open.set(instance.open.get() + 1);
-        Lease {
-            instance,
-            budget,
-            is_answered: false,
-        }
-    }
-
-    /// Says why the instance is gone.
-    fn failure(&self) -> Failure {
-        if self.budget.is_exhausted() {
-            return Failure::OutOfTime;
-        }
-        match self.instance.lost.borrow().clone() {
-            Some(LostInstance::NoRoom) => Failure::NoRoom,
-            Some(LostInstance::Failed(why)) => Failure::Lost(why),
-            None => Failure::Lost("it was ended".to_owned()),
-        }
-    }
-
-    /// Says why the instance is gone, if it is.
-    pub fn lost(&self) -> Option<Failure> {
-        self.instance
-            .lost
-            .borrow()
-            .is_some()
-            .then(|| self.failure())
-    }
-}
-
-impl Drop for Lease {
-    fn drop(&mut self) {
-        let instance = &self.instance;
-        self.budget.close();
-        instance.open.set(instance.open.get() - 1);
-        instance.rests.set(Instant::now());
-        if !self.is_answered {
-            // Nobody can make a guest stop answering one request and go on with the others.
-            instance.closed.set(true);
-        }
-        instance.wake();
     }
 }
 
