@@ -5,7 +5,7 @@
 //!
 //! It is our own, as the engine can interrupt guests, and leaves it open who runs next and who pays.
 
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
@@ -25,24 +25,83 @@ const STALLED: Duration = Duration::from_millis(50);
 
 /// The `Scheduler` of a worker serves its guests in the order in which they ask.
 #[derive(Clone)]
-pub struct Scheduler {
-    begin: Arc<Semaphore>,
+pub struct Scheduler(Arc<Shared>);
+
+struct Shared {
+    /// A guest is beginning.
+    begins: AtomicBool,
+    /// This many wait to begin, for permits that there are only when one is handed over.
+    waiting: AtomicUsize,
+    next: Semaphore,
     slice: Arc<Semaphore>,
 }
 
 impl Default for Scheduler {
     fn default() -> Scheduler {
-        Scheduler {
-            begin: Arc::new(Semaphore::new(1)),
+        Scheduler(Arc::new(Shared {
+            begins: AtomicBool::new(false),
+            waiting: AtomicUsize::new(0),
+            next: Semaphore::new(0),
             slice: Arc::new(Semaphore::new(1)),
+        }))
+    }
+}
+
+/// Whoever has a `Turn` is the one that begins. Taking it costs little where nobody else has it, as is so with most
+/// requests.
+struct Turn(Arc<Shared>);
+
+impl Turn {
+    async fn take(shared: &Arc<Shared>) -> Turn {
+        if shared.waiting.load(Relaxed) > 0 || shared.begins.swap(true, Relaxed) {
+            let _waiting = Waiting::begin(shared);
+            // It is never closed. Who has the permit has the turn, and hands on both.
+            if let Ok(permit) = shared.next.acquire().await {
+                permit.forget();
+            }
+        }
+        Turn(shared.clone())
+    }
+}
+
+impl Drop for Turn {
+    fn drop(&mut self) {
+        match self.0.waiting.load(Relaxed) {
+            0 => self.0.begins.store(false, Relaxed),
+            _ => self.0.next.add_permits(1),
         }
     }
+}
+
+/// A `Waiting` guest is counted, until it has its turn or is gone. A permit that it was about to have is the next one's
+/// then, or lies ready for whoever comes.
+struct Waiting<'a>(&'a Shared);
+
+impl Waiting<'_> {
+    fn begin(shared: &Shared) -> Waiting<'_> {
+        shared.waiting.fetch_add(1, Relaxed);
+        Waiting(shared)
+    }
+}
+
+impl Drop for Waiting<'_> {
+    fn drop(&mut self) {
+        self.0.waiting.fetch_sub(1, Relaxed);
+    }
+}
+
+/// A guest holds one of these.
+enum Held {
+    Turn(#[expect(dead_code, reason = "it is given on when it is dropped")] Turn),
+    Slice(
+        #[expect(dead_code, reason = "it is given back when it is dropped")] OwnedSemaphorePermit,
+    ),
 }
 
 /// A `TimeSlice` is one guest's access to the scheduler. One thread uses it, but the engine requires a lock.
 pub struct TimeSlice {
     scheduler: Scheduler,
-    held: Mutex<Option<OwnedSemaphorePermit>>,
+    held: Mutex<Option<Held>>,
     /// No other guest begins until this one waits for something.
     first: AtomicBool,
     /// The guest lets the runtime look at sockets and timers, and goes on at once.
@@ -67,12 +126,9 @@ impl TimeSlice {
 
     /// Resolves when this guest may begin.
     pub async fn begin(&self) {
-        let permit = match self.scheduler.begin.clone().try_acquire_owned() {
-            Ok(permit) => Some(permit),
-            Err(_) => self.scheduler.begin.clone().acquire_owned().await.ok(),
-        };
+        let turn = Turn::take(&self.scheduler.0).await;
         self.first.store(true, Relaxed);
-        self.hold(permit);
+        self.hold(Some(Held::Turn(turn)));
     }
 
     /// Notes that the guest's instance is about to be made.
@@ -121,14 +177,16 @@ impl TimeSlice {
     /// Resolves when this guest gets its next time slice.
     pub async fn wait_for_slice(&self) {
         self.end();
-        let slice = self.scheduler.slice.clone().acquire_owned();
+        let slice = self.scheduler.0.slice.clone().acquire_owned();
         let permit = timeout(STALLED, slice).await;
         yield_now().await;
-        self.hold(permit.ok().and_then(Result::ok));
+        let permit = permit.ok().and_then(Result::ok);
+        self.hold(permit.map(Held::Slice));
     }
 
-    fn hold(&self, permit: Option<OwnedSemaphorePermit>) {
-        *self.held.lock().unwrap_or_else(PoisonError::into_inner) = permit;
+    fn hold(&self, held: Option<Held>) {
+        let mut before = self.held.lock().unwrap_or_else(PoisonError::into_inner);
+        *before = held;
     }
 }
 
@@ -164,6 +222,48 @@ mod tests {
             yields.await;
             first.pause();
             waiting.await;
+        });
+    }
+
+    /// Guards against a turn that is lost, or had by two, where one that waits for it goes away: before and after it was
+    /// given to it.
+    #[test]
+    fn guests_begin_in_the_order_in_which_they_ask_also_where_some_go_away() {
+        let scheduler = Scheduler::default();
+        let slices = [(); 5].map(|()| TimeSlice::new(&scheduler));
+        let [first, second, third, fourth, fifth] = &slices;
+        block_on(async {
+            first.begin().await;
+            let mut gone = Box::pin(second.begin());
+            assert!(is_pending(gone.as_mut()));
+            let mut given = Box::pin(third.begin());
+            let mut waits = pin!(fourth.begin());
+            assert!(is_pending(given.as_mut()) && is_pending(waits.as_mut()));
+            drop(gone);
+            first.end();
+            // It is the third's turn, which does not know yet.
+            let mut late = pin!(fifth.begin());
+            assert!(is_pending(late.as_mut()) && is_pending(waits.as_mut()));
+            drop(given);
+            assert!(is_pending(late.as_mut()));
+            waits.await;
+            assert!(is_pending(late.as_mut()));
+            fourth.end();
+            late.await;
+        });
+        let scheduler = Scheduler::default();
+        let [first, second, third] = [(); 3].map(|()| TimeSlice::new(&scheduler));
+        block_on(async {
+            first.begin().await;
+            let mut given = Box::pin(second.begin());
+            assert!(is_pending(given.as_mut()));
+            first.end();
+            drop(given);
+            third.begin().await;
+            let mut waits = pin!(second.begin());
+            assert!(is_pending(waits.as_mut()));
+            third.end();
+            waits.await;
         });
     }
 
