@@ -22,7 +22,7 @@ use crate::guest::schedule::task_budget::{TaskBudget, TaskBudgets};
 use crate::guest::snapshot::StandingHandle;
 use crate::trace::Trace;
 use rustls::RootCertStore;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use wasmtime::component::{GuestTaskId, ResourceTable};
 use wasmtime::{ResourceLimiterAsync, StoreContextMut};
 use wasmtime_wasi::{WasiCtx, WasiCtxView, WasiView};
@@ -49,9 +49,9 @@ pub struct HostState {
     insecure_seed: Option<u128>,
     /// These are made when they are first asked for, too.
     standing: Option<Box<StandingResources>>,
+    peers: OnceLock<Arc<Peers>>,
     http: WasiHttpCtx,
     outbound: Outbound,
-    peers: Arc<Peers>,
     granted: Arc<Granted>,
     table: ResourceTable,
     memory: Limiter,
@@ -74,7 +74,6 @@ impl HostState {
         share: Arc<CpuShare>,
         name: Option<RequestName>,
     ) -> HostState {
-        let peers = granted.peers();
         let mut table = ResourceTable::new();
         let memory = InstanceMemory::new(limits.memory, granted.memory());
         table.set_max_capacity((memory.left() / BUFFER).clamp(FEW_RESOURCES, RESOURCES));
@@ -87,7 +86,7 @@ impl HostState {
             standing: None,
             http: WasiHttpCtx::new(),
             outbound,
-            peers,
+            peers: OnceLock::new(),
             granted: granted.clone(),
             table,
             memory: Limiter(memory),
@@ -173,7 +172,7 @@ impl HostState {
 
     /// Returns the peers for `wasi:sockets`.
     pub fn peers(&self) -> &Arc<Peers> {
-        &self.peers
+        self.peers.get_or_init(|| self.granted.peers())
     }
 
     /// Returns the authorities that are believed where a guest speaks TLS over its sockets, if it has any.
@@ -275,7 +274,8 @@ impl WasiView for HostState {
             let standing = || Box::new(StandingResources::new(&self.logger));
             let standing = self.standing.get_or_insert_with(standing);
             let recorder = self.recorder.as_ref();
-            Box::new(self.granted.wasi(&self.peers, standing, recorder))
+            let peers = self.peers.get_or_init(|| self.granted.peers());
+            Box::new(self.granted.wasi(peers, standing, recorder))
         });
         WasiCtxView {
             ctx: wasi,

@@ -20,7 +20,7 @@ use crate::guest::recording::{Asked, Recorder, swallow};
 use crate::trace::{SpanId, Trace};
 use http::HeaderName;
 use span::ClientSpan;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 use tokio::sync::Semaphore;
 use wasmtime_wasi_http::{
@@ -66,8 +66,9 @@ impl Times {
 /// `Outbound` is the way out of one instance.
 pub struct Outbound {
     client: Arc<OutboundClient>,
-    /// The instance has these permits.
-    own: Arc<Semaphore>,
+    /// The instance has so many permits of its own, from when it first asks somebody.
+    permits: usize,
+    own: OnceLock<Arc<Semaphore>>,
     /// The request that is being answered belongs to this trace.
     trace: Option<Arc<Trace>>,
     /// The request that is being answered is recorded by it, if it is.
@@ -83,7 +84,8 @@ impl Outbound {
     ) -> Outbound {
         let permits = client.settings().of_one.saturating_mul(concurrency);
         Outbound {
-            own: Arc::new(Semaphore::new(permits.min(Semaphore::MAX_PERMITS))),
+            permits: permits.min(Semaphore::MAX_PERMITS),
+            own: OnceLock::new(),
             client: client.clone(),
             trace,
             recorder: None,
@@ -139,7 +141,8 @@ impl WasiHttpHooks for Outbound {
             ClientSpan::begin(trace, id, &request)
         });
         let client = self.client.clone();
-        let own = self.own.clone();
+        let own = || Arc::new(Semaphore::new(self.permits));
+        let own = self.own.get_or_init(own).clone();
         Box::new(async move {
             let mut answer = client.send(own, request, options).await;
             if let Some((index, recorder)) = note {
