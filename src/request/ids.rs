@@ -2,6 +2,7 @@
 //! next, and no two workers make the same.
 
 use super::Octets;
+use bytes::Bytes;
 use http::HeaderValue;
 use rand::rngs::{StdRng, SysRng};
 use rand::{Rng, SeedableRng};
@@ -27,7 +28,9 @@ impl Ids {
             pair[0] = DIGITS[usize::from(byte >> 4)];
             pair[1] = DIGITS[usize::from(byte & 15)];
         }
-        HeaderValue::from_bytes(&text).expect("digits are legal in a value")
+        // Several have it, without a copy of their own.
+        let text = Bytes::from_owner(text);
+        HeaderValue::from_maybe_shared(text).expect("digits are legal in a value")
     }
 }
 
