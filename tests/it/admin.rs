@@ -1,6 +1,6 @@
 //! The server seen from inside: health, metrics and status.
 
-use crate::harness::{Connection, HELLO, Server, eventually, get, guest, order, root};
+use crate::harness::{Connection, HELLO, HOLDING, Server, eventually, get, guest, order, root};
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 use serde_json::Value;
@@ -200,10 +200,11 @@ fn a_server_that_turns_requests_away_is_not_ready_until_it_has_room_again() {
         "0",
         "--no-access-log",
     ];
-    let watched = Server::component(&behaviours).args(arguments).watched();
+    let server = Server::component(&behaviours).args(arguments).args(HOLDING);
+    let watched = server.watched();
     let address = watched.server.address;
     let mut busy = Connection::open(address);
-    busy.get("/sleep?ms=1500").send().unwrap();
+    busy.hold();
     eventually("one is in flight", || {
         watched.metric("wasmserve_requests_in_flight") == 1.0
     });
@@ -214,7 +215,7 @@ fn a_server_that_turns_requests_away_is_not_ready_until_it_has_room_again() {
         watched.metric("wasmserve_requests_refused_total{reason=\"queue_full\"}"),
         1.0
     );
-    assert_eq!(busy.response().unwrap().status, 200);
+    busy.release();
     eventually("it has room again", || watched.is_ready());
 }
 

@@ -95,11 +95,11 @@ fn is_spread(server: &Server, target: &Target) {
 #[test]
 fn a_worker_that_is_busy_leaves_connections_to_one_that_is_not() {
     let server = Server::component(guest("behaviours")).workers(2).start();
+    let first = server.workers()[0];
     let mut busy: Vec<Connection> = (0..4).map(|_| server.connect()).collect();
     for connection in &mut busy {
         connection.get("/sleep?ms=1000").send().unwrap();
     }
-    let first = server.workers()[0];
     nix::sys::signal::kill(
         nix::unistd::Pid::from_raw(first),
         nix::sys::signal::Signal::SIGSTOP,

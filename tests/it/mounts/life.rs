@@ -85,7 +85,7 @@ fn nothing_is_left_when_all_ends_and_requests_in_flight_are_answered() {
     let processes: Vec<i32> = mounts.iter().chain(workers).map(pid).collect();
     assert!(processes.len() >= 6);
     let mut slow = server.connect();
-    slow.get("/api/sleep?ms=1500").send().unwrap();
+    slow.get("/api/sleep?ms=8000").send().unwrap();
     eventually("it is asked", || {
         mount(&server, "/api")["requests"]["in_flight"] == 1
     });

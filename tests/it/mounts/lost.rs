@@ -22,17 +22,20 @@ fn kill_worker(server: &Server) {
 fn what_a_killed_worker_had_begun_is_asked_once_more_where_that_does_no_harm() {
     let site = Site::new(SITE);
     let server = site.server().start();
-    for (method, expected) in [("GET", 200), ("DELETE", 200), ("POST", 502)] {
+    // They sleep for longer than finding their worker takes, also where commands take seconds to start.
+    for (method, ms, expected) in [
+        ("GET", 6000, 200),
+        ("DELETE", 6000, 200),
+        ("POST", 20000, 502),
+    ] {
         let mut connection = server.connect();
-        connection
-            .request(method, "/api/sleep?ms=1500")
-            .send()
-            .unwrap();
+        let path = format!("/api/sleep?ms={ms}");
+        connection.request(method, &path).send().unwrap();
         kill_worker(&server);
         let response = connection.response().unwrap();
         assert_eq!(response.status, expected, "{method}");
     }
-    server.wait_for("\"POST /api/sleep?ms=1500\"");
+    server.wait_for("\"POST /api/sleep?ms=20000\"");
 }
 
 /// A request that ends its worker is not given to one after the other.
