@@ -30,6 +30,14 @@ func main() {
 	mux.HandleFunc("GET /drawn", func(w http.ResponseWriter, r *http.Request) {
 		fmt.Fprintln(w, rand.Uint64())
 	})
+	mux.HandleFunc("GET /zone", func(w http.ResponseWriter, r *http.Request) {
+		paris, err := time.LoadLocation("Europe/Paris")
+		if err != nil {
+			http.Error(w, err.Error(), http.StatusInternalServerError)
+			return
+		}
+		fmt.Fprintln(w, time.Date(2026, 7, 1, 0, 0, 0, 0, time.UTC).In(paris))
+	})
 	mux.HandleFunc("GET /say", func(w http.ResponseWriter, r *http.Request) {
 		slog.Info("as asked")
 	})

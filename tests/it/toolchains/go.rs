@@ -35,6 +35,8 @@ fn a_server_of_net_http_answers_as_it_does_natively() {
     );
     assert_eq!(trials::post(&mut connection, "/items", b"{").status, 400);
     assert_eq!(trials::post(&mut connection, "/", b"").status, 405);
+    let zone = connection.get("/zone").response().unwrap();
+    assert_eq!(zone.text(), "2026-07-01 02:00:00 +0200 CEST\n");
     let cookies = connection.get("/cookies").response().unwrap();
     let set = cookies
         .headers

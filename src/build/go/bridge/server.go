@@ -10,6 +10,8 @@ import (
 	"net/netip"
 	"runtime/debug"
 	"time"
+	// What time.LoadLocation reads where there are no files of time zones.
+	_ "time/tzdata"
 
 	wit "go.bytecodealliance.org/pkg/wit/types"
 	types "wit_component/wasi_http_types"
