@@ -1,5 +1,7 @@
 """A Flask application, which is WSGI: routes, a template, a stream, a form and a session."""
 
+import asyncio
+
 from flask import Flask, Response, abort, jsonify, render_template, request, session
 
 import plain
@@ -33,6 +35,12 @@ def lines():
 def count():
     session["count"] = session.get("count", 0) + 1
     return jsonify(count=session["count"])
+
+
+@app.get("/slow")
+async def slow():
+    await asyncio.sleep(0.01)
+    return jsonify(slow=True)
 
 
 @app.get("/missing")

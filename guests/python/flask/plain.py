@@ -1,5 +1,7 @@
 """Plain WSGI beneath Flask, for what tests ask."""
 
+import asyncio
+
 
 def described(environ, start_response):
     """Says what it was asked, a line for each thing, for every method."""
@@ -38,7 +40,38 @@ def longer(environ, start_response):
     return [b"cd", b"ef", b"gh"]
 
 
-PATHS = {"/client": client, "/throw": throw, "/errors": errors, "/longer": longer}
+async def slept():
+    await asyncio.sleep(0.01)
+    return "slept"
+
+
+def loops(environ, start_response):
+    """What may be done where no loop runs, as under gunicorn, before the answer and while it is sent."""
+    try:
+        asyncio.get_running_loop()
+        runs = "a loop runs"
+    except RuntimeError:
+        runs = "no loop runs"
+    loop = asyncio.new_event_loop()
+    asyncio.set_event_loop(loop)
+    own = asyncio.get_event_loop().run_until_complete(slept())
+    asyncio.set_event_loop(None)
+    loop.close()
+    start_response("200 OK", [])
+
+    def pieces():
+        yield f"{runs}, {own}, ".encode()
+        yield asyncio.run(slept()).encode()
+
+    return pieces()
+
+
+def octets(environ, start_response):
+    start_response("200 OK", [])
+    return [repr(environ["PATH_INFO"].encode("latin-1")).encode()]
+
+
+PATHS = {"/loops": loops, "/client": client, "/throw": throw, "/errors": errors, "/longer": longer}
 
 
 def beside(flask):
@@ -47,6 +80,7 @@ def beside(flask):
     def dispatched(environ, start_response):
         path = environ["PATH_INFO"]
         answers = described if path.startswith("/request") else PATHS.get(path, flask)
+        answers = octets if path.startswith("/octets") else answers
         return answers(environ, start_response)
 
     return dispatched

@@ -4,6 +4,7 @@ import json
 import os
 import re
 import shutil
+import sys
 import tempfile
 from pathlib import Path
 
@@ -144,11 +145,19 @@ def _failure(printed, project):
     if not text.strip() and (trap := re.search(r"wasm trap: (.*)", printed)):
         # Python had no say in it.
         text = f"it trapped there, or when it was asked to warm up: {trap[1]}"
+    if not text.strip():
+        text = "it ended there without a word, as os._exit() has it"
     # As the user knows them.
     text = text.replace('File "/app/', f'File "{project.folder}/').replace('File "/site-packages/', 'File "')
     missing = re.search(r"ModuleNotFoundError: No module named '([^']+)'", text)
-    hint = f"\nIs `{missing[1].split('.')[0]}` among the requirements?" if missing else ""
+    hint = f"\n{_about_missing(missing[1].split('.')[0])}" if missing else ""
     return f"the application cannot be imported in the component:\n{text.strip()}{hint}"
+
+
+def _about_missing(module):
+    if module in sys.stdlib_module_names:
+        return f"Python has no `{module}` where there is WASI and no operating system: import it where it can be done without"
+    return f"Is `{module}` among the requirements?"
 
 
 def _from_the_application_on(text):

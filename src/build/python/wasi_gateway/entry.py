@@ -127,7 +127,10 @@ def asgi(app):
 
 def find(module, attribute):
     """The application, by the name of its module and its own."""
-    found = importlib.import_module(module)
+    try:
+        found = importlib.import_module(module)
+    except SystemExit as error:
+        raise RuntimeError(f"the application ends itself while it is imported: sys.exit({error.code!r})") from error
     names, called, _ = attribute.partition("()")
     for name in names.split("."):
         if not hasattr(found, name):

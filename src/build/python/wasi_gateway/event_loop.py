@@ -201,16 +201,17 @@ class Aside:
 
 
 class Policy(asyncio.events._AbstractEventLoopPolicy):
-    """Whoever asks for a loop is given the one that there is."""
+    """Whoever asks for a loop is given the one that there is, or the one of their own that they have set."""
 
     def __init__(self, loop):
         self._loop = loop
+        self._set = None
 
     def get_event_loop(self):
-        return self._loop
+        return self._loop if self._set is None else self._set
 
     def set_event_loop(self, loop):
-        pass
+        self._set = loop
 
     def new_event_loop(self):
         return WasiEventLoop()

@@ -66,8 +66,11 @@ class Imports:
         self.after = {}
         # What each is imported from (as in SITE, without its suffix), and its name in the component.
         self.modules = {}
+        # Not all of SITE is there: the time zones are in a folder of the tools'.
+        self.there = set()
         for folder, _, names in os.walk(native):
             for name in names:
+                self.there.add(f"{SITE}{folder[len(native) :]}/{name}")
                 if suffix := next((it for it in importlib.machinery.EXTENSION_SUFFIXES if name.endswith(it)), None):
                     path = f"{SITE}{folder[len(native) :]}/{name.removesuffix(suffix)}"
                     self.modules[path] = f"{folder}/{name}"
@@ -81,13 +84,13 @@ class Imports:
     def serve(self):
         """From here on no file is left but those of the archive."""
         self.native = None
+        self.there.clear()
         sys.path[:] = [APPLICATION, LIBRARY, SITE]
         sys.path_importer_cache.clear()
 
     def real(self, path):
         """The same file in a folder, as long as that is there."""
-        is_there = self.native is not None and path.startswith(SITE + "/")
-        return self.native + path[len(SITE) :] if is_there else None
+        return self.native + path[len(SITE) :] if path in self.there else None
 
     def _finder(self, path):
         place = place_of(path)

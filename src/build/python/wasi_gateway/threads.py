@@ -6,6 +6,7 @@ import contextvars
 import errno
 import threading
 import time
+import types
 
 from .event_loop import Aside
 
@@ -24,6 +25,7 @@ def install(loop):
     asyncio.run_coroutine_threadsafe = _threadsafe
     asyncio.tasks.run_coroutine_threadsafe = _threadsafe
     _install_aiosqlite()
+    _install_asgiref()
     try:
         from anyio._backends import _asyncio as backend
     except ImportError:
@@ -85,6 +87,24 @@ def _install_aiosqlite():
         core.Connection.start = lambda self: None
     else:
         core.Thread = NoThread
+
+
+def _install_asgiref():
+    """Its thread that waits for the end of a pool, for each request to Django: a daemon that ends by itself."""
+    try:
+        from asgiref import sync
+    except ImportError:
+        return
+    names = types.SimpleNamespace(**vars(threading))
+    names.Thread = EndsByItself
+    sync.threading = names
+
+
+class EndsByItself(threading.Thread):
+    """A thread that can run to its end when it is started, though it is said to be a daemon."""
+
+    def __init__(self, *args, daemon=None, **kwargs):
+        super().__init__(*args, daemon=False, **kwargs)
 
 
 class InPlace:

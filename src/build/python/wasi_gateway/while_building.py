@@ -14,6 +14,7 @@ import time
 import types
 
 from . import databases, frozen, outbound, tls
+from .event_loop import Pollables
 
 # How far to look for the application's line that led to something.
 DEPTH = 60
@@ -43,10 +44,14 @@ class Sleeper:
         return {}
 
     def select(self, timeout):
-        if timeout is None:
-            raise RuntimeError("it waits for what never comes while the component is built")
-        time.sleep(max(timeout, 0))
-        return []
+        return _sleep(self, timeout)
+
+
+def _sleep(selector, timeout):
+    if timeout is None:
+        raise RuntimeError("it waits for what never comes while the component is built")
+    time.sleep(max(timeout, 0))
+    return []
 
 
 class Watch:
@@ -59,6 +64,8 @@ class Watch:
 
     def begin(self, loop):
         self._keep(loop, "_selector", Sleeper())
+        # Those of loops that the application runs itself (asyncio.run).
+        self._keep(Pollables, "_pollables", _sleep)
         self._keep(outbound.Call, "__init__", self._refusal("no server can be asked", outbound.Refused, Building))
         kind, read = type(os.environ), self._reading
 

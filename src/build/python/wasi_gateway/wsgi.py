@@ -3,6 +3,11 @@
 import inspect
 import io
 import sys
+from urllib.parse import unquote_to_bytes
+
+from .event_loop import Aside
+
+END = object()
 
 
 def is_wsgi(app):
@@ -48,9 +53,10 @@ class WsgiApp:
             return written.append
 
         written, started, over = [], False, False
-        pieces = self.app(_environ(scope, bytes(body)), start_response)
+        pieces = _aside(self.app, _environ(scope, bytes(body)), start_response)
         try:
-            for piece in pieces:
+            iterator = _aside(iter, pieces)
+            while (piece := _aside(next, iterator, END)) is not END:
                 piece = b"".join(written) + piece
                 written.clear()
                 if not started:
@@ -71,7 +77,14 @@ class WsgiApp:
         finally:
             close = getattr(pieces, "close", None)
             if close is not None:
-                close()
+                _aside(close)
+
+
+def _aside(function, *args):
+    """Calls what is the application's. It may run a loop of its own, and ask whether one runs: Django refuses its databases
+    to whoever has one, and asgiref, which runs asynchronous views of Flask and Django, refuses to wait there."""
+    with Aside():
+        return function(*args)
 
 
 def _head(head):
@@ -88,13 +101,14 @@ def _announced(head):
 
 
 def _environ(scope, body):
-    root = scope["root_path"]
-    path = scope["path"].removeprefix(root)
+    # Bytes, each as a character (PEP 3333): those that are no UTF-8 are the application's to judge.
+    root = unquote_to_bytes(scope["root_path"].encode("latin-1"))
+    path = unquote_to_bytes(scope["raw_path"]).removeprefix(root)
     server = scope["server"] or ("localhost", 80)
     environ = {
         "REQUEST_METHOD": scope["method"],
-        "SCRIPT_NAME": root.encode("utf-8").decode("latin-1"),
-        "PATH_INFO": path.encode("utf-8").decode("latin-1"),
+        "SCRIPT_NAME": root.decode("latin-1"),
+        "PATH_INFO": path.decode("latin-1"),
         "QUERY_STRING": scope["query_string"].decode("latin-1"),
         "SERVER_NAME": server[0],
         "SERVER_PORT": str(server[1] or 80),

@@ -3,6 +3,7 @@
 mod ask;
 mod asynchronous;
 mod databases;
+mod django;
 mod granted;
 mod native;
 mod packages;
@@ -246,6 +247,11 @@ fn a_flask_application_answers() {
         assert!(json.text().contains(r#"{"a":[1,2]}"#), "{}", json.text());
         let lines = get(server.address, "/lines");
         assert_eq!(lines.text(), "line 0\nline 1\nline 2\n");
+        assert_eq!(get(server.address, "/slow").text(), "{\"slow\":true}\n");
+        let loops = get(server.address, "/loops").text();
+        assert_eq!(loops, "no loop runs, slept, slept");
+        let octets = get(server.address, "/octets/%FF%C3%BC").text();
+        assert_eq!(octets, r"b'/octets/\xff\xc3\xbc'");
         let missing = get(server.address, "/missing");
         assert_eq!(missing.status, 404);
         assert!(missing.text().contains("it is not here"));

@@ -26,9 +26,17 @@ def look_up():
         return type(error).__name__
 
 FIRST = look_up()
+PARIS = zoneinfo.ZoneInfo("Europe/Paris")
+
+async def slept():
+    await asyncio.sleep(0.01)
+    return "slept"
+
+SLEPT = asyncio.run(slept())
 
 def zone():
-    return datetime.datetime(2026, 7, 1, tzinfo=zoneinfo.ZoneInfo("Europe/Paris")).isoformat()
+    day = datetime.datetime(2026, 7, 1, tzinfo=PARIS)
+    return f"{SLEPT} {day.isoformat()} {day.astimezone(zoneinfo.ZoneInfo('Asia/Tokyo')).isoformat()}"
 
 def resources():
     folder = importlib.resources.files("app.data")
@@ -141,7 +149,10 @@ fn a_package_has_its_files_and_nothing_of_the_hosts() {
     let server = trials::serve(file, &[]);
     let answer = |path: &str| get(server.address, path).text();
     assert_eq!(answer("/"), "['/app', False, ['a'], 'none', 'told']");
-    assert_eq!(answer("/zone"), "2026-07-01T00:00:00+02:00");
+    assert_eq!(
+        answer("/zone"),
+        "slept 2026-07-01T00:00:00+02:00 2026-07-01T07:00:00+09:00"
+    );
     assert_eq!(
         answer("/resources"),
         "['text', 'text', 'text', 'text', ['a.txt']]"
@@ -215,6 +226,23 @@ fn no_handle_of_the_host_that_builds_is_kept() {
     let output = finished(build(&at, &["main.py"]));
     let why = "`main.kept` holds the file /0/settings.json";
     assert!(said(&output).contains(why), "{}", said(&output));
+}
+
+#[test]
+fn what_ends_an_application_while_it_is_imported_is_named() {
+    let at = place("python-ends");
+    for (text, why) in [
+        ("import sys\nsys.exit(3)\napp = None\n", "sys.exit(3)"),
+        (
+            "import resource\napp = None\n",
+            "Python has no `resource` where",
+        ),
+    ] {
+        write(&at, &[("main.py", text)]);
+        let output = finished(build(&at, &["main.py", "--app", "main:app"]));
+        assert_eq!(output.status.code(), Some(3));
+        assert!(said(&output).contains(why), "{}", said(&output));
+    }
 }
 
 /// Writes wheels: name, tag, and what each asks for.
