@@ -41,6 +41,8 @@ app.get("/kept", async (c) => {
 app.get("/", (c) => c.text("Hello, world!\n"));
 app.get("/wrapped", (c) => c.text("inner"));
 app.get("/tagged", (c) => c.text("tagged"));
+// A regular expression that takes twice as long for each further letter.
+app.get("/backtracks", (c) => c.text(`${/^(a+)+$/.test("a".repeat(60) + "b")}`));
 app.get("/json", () => Response.json({ a: 1 }));
 app.get("/unmodified", () => new Response(null, { status: 304, headers: { "content-length": "5" } }));
 app.get("/announced", () => new Response(null, { headers: { "content-length": "1000" } }));

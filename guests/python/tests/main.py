@@ -1,6 +1,7 @@
 """An ASGI application for tests, without a framework: one component that is asked for many things, because each takes a
 minute to be built and compiled."""
 
+import re
 import sqlite3
 from urllib.parse import parse_qs
 
@@ -46,6 +47,9 @@ async def answer(scope, receive):
         return text
     if (text := recursion.answer(path)) is not None:
         return text
+    if path == "/backtracks":
+        # It takes twice as long for each further letter.
+        return str(re.match(r"(a+)+$", "a" * 60 + "b"))
     if path == "/immortal":
         return objects.immortal()
     if path == "/resources":

@@ -152,3 +152,8 @@ fn a_request_is_sent_on() {
     assert!(seen.starts_with("get /light/forwarded?a=b "), "{seen}");
     assert!(seen.contains("\r\nx-a: 1\r\n"), "{seen}");
 }
+
+#[test]
+fn a_regular_expression_without_end_is_ended() {
+    trials::a_regular_expression_without_end_is_ended(&built(PLATFORM));
+}

@@ -134,3 +134,20 @@ fn under_load(server: &Server, disturb: impl FnOnce()) -> u64 {
     });
     lost.into_inner()
 }
+
+/// What the engine's own code computes is interrupted as all else: `/backtracks` would take years.
+pub fn a_regular_expression_without_end_is_ended(application: &str) {
+    let server = Server::component(application)
+        .workers(1)
+        .args(["--no-access-log", "--limit-cpu", "500ms"])
+        .start();
+    let mut endless = server.connect();
+    endless.get("/backtracks").send().unwrap();
+    // Others are answered meanwhile, and afterwards.
+    for _ in 0..2 {
+        assert_eq!(server.connect().get("/").response().unwrap().status, 200);
+    }
+    assert_eq!(endless.response().unwrap().status, 504);
+    server.wait_for("the guest used up its processor time (--limit-cpu)");
+    assert_eq!(server.connect().get("/").response().unwrap().status, 200);
+}

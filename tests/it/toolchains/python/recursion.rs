@@ -25,3 +25,8 @@ fn what_calls_itself_without_end_is_an_error_and_the_instance_goes_on() {
         }
     }
 }
+
+#[test]
+fn a_regular_expression_without_end_is_ended() {
+    trials::a_regular_expression_without_end_is_ended(&built(OF_TESTS));
+}
