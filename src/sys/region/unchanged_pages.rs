@@ -10,24 +10,35 @@
 //! Nothing changes in some pages although each request writes to them: a reference is counted up and down. They are
 //! back as soon as they were given back, and each time that happens to a page it stays for twice as long.
 
+use std::num::NonZero;
+
 /// The pages are compared at one reset of this many: where one has changed, comparing is more than copying alone.
-const EVERY: u32 = 4;
+const EVERY: u16 = 4;
+
+/// They are compared less often after so many comparisons of which nothing came, until there are more of them or fewer.
+const IN_VAIN: u8 = 8;
+const SELDOM: u16 = 64;
 
 /// A page has been the same at this many comparisons, one after another, when it is given back for the first time.
 const FIRST: u8 = 4;
 
 /// A page that is back within this many resets was given back too soon.
-const SOON: u32 = 64;
+const SOON: u16 = 64;
 
 /// Fewer pages are not given back: it would cost more than it spares.
 const TOGETHER: usize = 64;
 
 #[derive(Default)]
 pub struct UnchangedPages {
-    resets: u32,
-    /// Each page by its number.
+    /// So many there were. It begins anew after the last number, and a page may be taken for one that is back soon then.
+    resets: u16,
+    /// Each page by its number: a memory has many thousands, so they are small.
     pages: Vec<Page>,
     idle: Vec<usize>,
+    /// So many were to be put back at the last reset.
+    count: usize,
+    /// So many comparisons there were since that changed.
+    in_vain: u8,
 }
 
 #[derive(Clone, Copy)]
@@ -36,15 +47,23 @@ struct Page {
     same: u8,
     /// It is given back after this many.
     patience: u8,
-    /// It was given back at this reset, and was not seen since.
-    given_back: Option<u32>,
+    /// It was given back at about this reset, and was not seen since.
+    given_back: Option<NonZero<u16>>,
 }
 
 impl UnchangedPages {
     /// Counts a reset, and says whether the pages are to be compared at it, of which there are this many.
     pub fn is_due(&mut self, pages: usize) -> bool {
         self.resets = self.resets.wrapping_add(1);
-        self.resets.is_multiple_of(EVERY) && pages >= TOGETHER
+        if self.count != pages {
+            (self.count, self.in_vain) = (pages, 0);
+        }
+        let every = if self.in_vain < IN_VAIN {
+            EVERY
+        } else {
+            SELDOM
+        };
+        self.resets.is_multiple_of(every) && pages >= TOGETHER
     }
 
     /// Notes a comparison of a page.
@@ -60,7 +79,7 @@ impl UnchangedPages {
         let page = &mut self.pages[number];
         if let Some(since) = page.given_back.take() {
             page.same = 0;
-            page.patience = match self.resets.wrapping_sub(since) {
+            page.patience = match self.resets.wrapping_sub(since.get()) {
                 ..=SOON => page.patience.saturating_mul(2),
                 _ => FIRST,
             };
@@ -79,10 +98,12 @@ impl UnchangedPages {
     pub fn take_idle(&mut self) -> Vec<usize> {
         let idle = std::mem::take(&mut self.idle);
         if idle.len() < TOGETHER {
+            self.in_vain = self.in_vain.saturating_add(1);
             return Vec::new();
         }
+        let now = NonZero::new(self.resets | 1);
         for number in &idle {
-            self.pages[*number].given_back = Some(self.resets);
+            self.pages[*number].given_back = now;
         }
         idle
     }
@@ -148,6 +169,26 @@ mod tests {
                 "{faults} of {most} with each {every}th"
             );
         }
+    }
+
+    #[test]
+    fn pages_are_compared_less_often_where_nothing_comes_of_it() {
+        let mut pages = UnchangedPages::default();
+        let mut compared = |resets: u32, count: usize| {
+            let mut compared = 0;
+            for _ in 0..resets {
+                if pages.is_due(count) {
+                    compared += 1;
+                    pages.note(0, false);
+                    pages.take_idle();
+                }
+            }
+            compared
+        };
+        assert_eq!(compared(32, 100), 8);
+        assert_eq!(compared(64 * 10, 100), 10);
+        assert_eq!(compared(32, 200), 8);
+        assert_eq!(compared(100, TOGETHER - 1), 0);
     }
 
     #[test]
