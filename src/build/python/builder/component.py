@@ -8,7 +8,7 @@ import sys
 import tempfile
 from pathlib import Path
 
-from . import archive, immortal, late
+from . import archive, immortal, known, late
 from .say import Mistake, progress
 from .tools import COMPONENTIZE, key, whole_or_not
 
@@ -155,6 +155,8 @@ def _failure(printed, project):
 
 
 def _about_missing(module):
+    if module in known.SERVERS:
+        return f"`{module}` is left out, as the component is served as it is; an application that imports it itself has it"
     if module in sys.stdlib_module_names:
         return f"Python has no `{module}` where there is WASI and no operating system: import it where it can be done without"
     return f"Is `{module}` among the requirements?"

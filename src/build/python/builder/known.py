@@ -5,6 +5,8 @@
 SERVERS = {
     "uvicorn", "gunicorn", "hypercorn", "daphne", "waitress", "granian", "fastapi-cli", "fastapi-cloud-cli",
 }  # fmt: skip
+# Frameworks that import a server themselves, by the modules that an application imports.
+SERVERS_OF = {"quart": {"hypercorn"}}
 # What servers use where it is there, which is nowhere in a component.
 OF_SERVERS = {"uvloop", "httptools", "watchfiles", "rignore", "fastar"}
 
@@ -28,6 +30,7 @@ NATIVE = {
     "eventlet": "it switches stacks, which WebAssembly cannot; use asyncio",
     "ormsgpack": "use msgpack, which has a form in Python",
     "ujson": "use orjson, which is built for WASI",
+    "msgspec": "it has no build for WASI, nor has Litestar, which asks for it; use FastAPI or Starlette, as Pydantic has one",
     "lxml": "use `xml.etree` of the standard library, or html5lib",
     "numpy": "it has no build for WASI",
     "pandas": "it has no build for WASI",

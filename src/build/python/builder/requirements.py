@@ -38,12 +38,17 @@ def folder(project, tools, cache, find_links):
     parts = ("requirements.py", "pip_for_wasi.py", "dependencies.py", "known.py", "libraries.py")
     parts += ("rust.py", "rust_packages.py", "c.py", "native_source.py")
     code = [openssl.mark(), *(path.read_bytes() for path in (*map(here.with_name, parts), *c.ours()))]
-    kept = sorted(known.SERVERS & project.imports)
+    kept = sorted(known.SERVERS & _imports(project))
     home = cache / ("site-" + key("\n".join(lines), *local, *code, *kept, *_wheels(find_links)))
     with whole_or_not(home) as unfinished:
         if unfinished is not None:
             _fill(unfinished, lines, project, tools, cache, find_links)
     return home
+
+
+def _imports(project):
+    """What the application imports, and the servers that its framework does."""
+    return project.imports.union(*(known.SERVERS_OF.get(name, ()) for name in project.imports))
 
 
 def _wheels(find_links):
@@ -86,7 +91,7 @@ def _fill(home, lines, project, tools, cache, find_links):
     finally:
         near.unlink()
     found = json.loads(report.read_text())["install"]
-    left_out = (known.SERVERS - project.imports) | known.OF_SERVERS
+    left_out = (known.SERVERS - _imports(project)) | known.OF_SERVERS
     graph = json.loads(tools.depend(report, left_out))
     report.unlink()
     listing.unlink()

@@ -1,10 +1,16 @@
 """What CPython for WASI lacks, and libraries name when they are imported."""
 
+import errno
 import hashlib
 import hmac
 import logging
+import os
 import sys
 import types
+
+
+# The user and the group of who has none, as Linux numbers nobody.
+NOBODY = 65534
 
 
 def pbkdf2_hmac(hash_name, password, salt, iterations, dklen=None):
@@ -38,6 +44,15 @@ class Mapping:
         raise OSError("files cannot be mapped into memory in WASI")
 
 
+class SemLock:
+    """What `multiprocessing` makes its locks of."""
+
+    SEM_VALUE_MAX = 2**31 - 1
+
+    def __init__(self, *args, **kwargs):
+        raise OSError(errno.ENOTSUP, "WASI starts no processes")
+
+
 def install():
     if not hasattr(hashlib, "pbkdf2_hmac"):
         hashlib.pbkdf2_hmac = pbkdf2_hmac
@@ -46,5 +61,13 @@ def install():
     module.mmap, module.error, module.ACCESS_READ, module.ACCESS_WRITE = Mapping, OSError, 1, 2
     module.PAGESIZE = module.ALLOCATIONGRANULARITY = 65536
     sys.modules["mmap"] = module
+    # hypercorn imports it, by way of multiprocessing.synchronize, and Quart imports hypercorn.
+    module = types.ModuleType("_multiprocessing", "Not there in WASI: it can be imported, and starts nothing.")
+    module.SemLock, module.sem_unlink, module.flags = SemLock, SemLock, {}
+    sys.modules["_multiprocessing"] = module
+    # platformdirs imports one of them, whatever it is asked for then.
+    for name in ("getuid", "geteuid", "getgid", "getegid"):
+        if not hasattr(os, name):
+            setattr(os, name, lambda: NOBODY)
     # What is logged where nothing was configured says how important it is, so that the host's log has that.
     logging.lastResort.setFormatter(logging.Formatter(logging.BASIC_FORMAT))

@@ -9,9 +9,9 @@ use std::sync::LazyLock;
 
 /// "Bigger Applications" of FastAPI's tutorial, without FastAPI.
 const MAIN: &str = r#"
-import asyncio, datetime, importlib.resources, os, pkgutil, socket, sqlite3, zoneinfo
+import asyncio, datetime, importlib.resources, multiprocessing.synchronize, os, pkgutil, quart, socket, sqlite3, zoneinfo
 from .internal.names import NAMES
-from app.settings import SECRET, TOLD
+from app.settings import SECRET, TOLD; from os import getuid
 
 try:
     import polluting
@@ -55,6 +55,13 @@ def stored():
         connection.execute("INSERT INTO t VALUES (1)")
     return connection.execute("SELECT count(*) FROM t").fetchone()[0]
 
+def processes():
+    server = importlib.import_module("hypercorn").__name__
+    try:
+        return [server, getuid(), multiprocessing.Lock()]
+    except OSError as error:
+        return [server, getuid(), error.strerror]
+
 def write():
     try:
         open("written.txt", "w").close()
@@ -63,7 +70,8 @@ def write():
         return str(error)
 
 ANSWERS = {"/": lambda: [os.getcwd(), polluted, NAMES, SECRET, TOLD], "/zone": zone, "/resources": resources,
-           "/late": late, "/stored": stored, "/write": write, "/names": lambda: f"{FIRST} {look_up()}"}
+           "/late": late, "/stored": stored, "/write": write, "/processes": processes,
+           "/names": lambda: f"{FIRST} {look_up()}"}
 
 async def application(scope, receive, send):
     if scope["type"] == "lifespan":
@@ -118,7 +126,7 @@ fn bigger() -> &'static (String, String) {
         write(&at, &[("venv/pyvenv.cfg", "")]);
         write(&at, &[("venv/lib/site-packages/polluting.py", "")]);
         // What is kept of an earlier test says nothing.
-        let requirements = format!("framework\nframework2\n# {}\n", std::process::id());
+        let requirements = format!("framework\nframework2\nquart\n# {}\n", std::process::id());
         write(&at, &[("requirements.txt", &requirements)]);
         write_wheels(&at, &SERVERS);
         let mut command = build(&at, &["app/main.py", "--find-links", "wheels"]);
@@ -156,6 +164,10 @@ fn a_package_has_its_files_and_nothing_of_the_hosts() {
     assert_eq!(
         answer("/resources"),
         "['text', 'text', 'text', 'text', ['a.txt']]"
+    );
+    assert_eq!(
+        answer("/processes"),
+        "['hypercorn', 65534, 'WASI starts no processes']"
     );
     let late = answer("/late");
     assert!(
@@ -270,7 +282,7 @@ fn write_wheels(at: &Path, wheels: &[&str]) {
 }
 
 /// Packages of which only servers need some: `framework` asks for them as `fastapi[standard]` does.
-const SERVERS: [&str; 8] = [
+const SERVERS: [&str; 10] = [
     "framework,py3-none-any,fastapi-cli,uvicorn",
     "fastapi_cli,py3-none-any,between",
     "between,py3-none-any,deep",
@@ -279,14 +291,17 @@ const SERVERS: [&str; 8] = [
     "framework2,py3-none-any,both",
     "both,cp314-cp314-manylinux_2_17_x86_64",
     "both,py3-none-any",
+    "quart,py3-none-any,hypercorn",
+    "hypercorn,py3-none-any",
 ];
 
 /// What only a server or its command line needs is left out, however deep it is (`fastapi[standard]` asks for a
-/// package with a native part by way of fastapi-cli); a package that has a form in Python is taken in that form.
+/// package with a native part by way of fastapi-cli), but not what a framework imports itself (Quart, hypercorn); a
+/// package that has a form in Python is taken in that form.
 #[test]
 fn what_only_servers_need_is_left_out() {
     let (text, _) = bigger();
-    assert!(text.contains("fetching 3 packages\n"), "{text}");
+    assert!(text.contains("fetching 5 packages\n"), "{text}");
 }
 
 /// What is said where the one requirement is `first`, and these wheels are to be had.
