@@ -315,13 +315,13 @@ mod tests {
     #[test]
     fn what_is_written_to_is_in_memory() {
         let resident = Resident::open().unwrap();
-        let before = resident.bytes().unwrap();
-        let block = vec![1_u8; 64 << 20];
-        let after = resident.bytes().unwrap();
-        assert!(
-            after > before + (32 << 20),
-            "{before} {after} {}",
-            block.len()
-        );
+        // The first may get what other tests have given up and the allocator has kept.
+        let mut blocks = Vec::new();
+        let mut seen = (0..10).map(|_| {
+            let before = resident.bytes().unwrap();
+            blocks.push(vec![1_u8; 64 << 20]);
+            resident.bytes().unwrap().saturating_sub(before)
+        });
+        assert!(seen.any(|grown| grown > 32 << 20));
     }
 }
