@@ -5,6 +5,7 @@ import re
 import sqlite3
 from urllib.parse import parse_qs
 
+import chance
 import failures
 import native
 import objects
@@ -39,6 +40,8 @@ async def read(receive):
 
 async def answer(scope, receive):
     path, query = scope["path"], parse_qs(scope["query_string"].decode())
+    if path in chance.PATHS:
+        return repr(chance.PATHS[path]())
     if path in native.PATHS:
         return native.answer(path, query, await read(receive))
     if (text := await transactions.answer(path, query)) is not None:

@@ -20,7 +20,7 @@ LARGEST = 64 << 20
 ENTRY = """from wasi_gateway import entry
 from wasi_gateway.entry import Application, Bridge, IncomingHandler, SocketHandler
 
-entry.build("/0/settings.json")
+entry.finish(*entry.build("/0/settings.json"))
 """
 
 
@@ -47,6 +47,7 @@ def build(project, site, tools, cache, output, environment, flags):
         "ahead": late.modules(project) if flags.late else None,
         "notes": "/0/notes.txt",
         "objects": "/0/objects",
+        "loads": "/0/loads",
     }
     folders = [("site", site), ("site", tools.zones)]
     if not flags.late:
@@ -81,7 +82,7 @@ def _make(project, work, settings, folders, stdlib, site, tools):
     if not succeeded:
         raise Mistake(_failure(printed, project))
     component = bytearray(made.read_bytes())
-    immortal.make(component, (begin / "objects").read_bytes())
+    immortal.make(component, (begin / "objects").read_bytes(), (begin / "loads").read_bytes())
     made.write_bytes(component)
     notes = begin / "notes.txt"
     if notes.exists():

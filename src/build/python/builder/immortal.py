@@ -1,5 +1,6 @@
 """Makes objects immortal in the memory that a component begins with: see wasi_gateway/immortal.py, which finds them."""
 
+import bisect
 import struct
 
 # Of CPython 3.14 where pointers have 32 bits (Include/refcount.h).
@@ -12,26 +13,46 @@ DATA = 11
 I32_CONST, GLOBAL_GET = 0x41, 0x23
 
 
-def make(component, addresses):
+def make(component, objects, loads):
     """Changes the component, a bytearray. Objects that are not in their place any more are left alone."""
-    memory = [segment for module in _modules(component, 8, len(component)) for segment in _segments(component, *module)]
-    memory.sort()
-    numbers = struct.unpack(f"<{len(addresses) // 4}L", addresses)
-    count = at = 0
-    for address, kind in sorted(zip(numbers[::2], numbers[1::2])):
-        while at < len(memory) and memory[at][1] < address + 8:
-            at += 1
-        if at == len(memory):
-            break
-        begin, _, place = memory[at]
-        if begin > address:
+    memory = Memory(component)
+    count = 0
+    for address, kind in _pairs(objects):
+        place = memory.place(address, 8)
+        if place is None:
             continue
-        place += address - begin
         references, found = struct.unpack_from("<LL", component, place)
         if 0 < references < MOST and found == kind:
             struct.pack_into("<L", component, place, IMMORTAL)
             count += 1
+    (mortal, immortal), *instructions = _pairs(loads)
+    for address, constant in instructions:
+        place, of_constant = memory.place(address, 1), memory.place(constant, 4)
+        if place is None or of_constant is None or component[place] != mortal:
+            continue
+        if struct.unpack_from("<L", component, of_constant) == (IMMORTAL,):
+            component[place] = immortal
     return count
+
+
+def _pairs(data):
+    return struct.iter_unpack("<LL", data)
+
+
+class Memory:
+    """Where in a component the memory is that it begins with."""
+
+    def __init__(self, component):
+        modules = _modules(component, 8, len(component))
+        self._segments = sorted(segment for module in modules for segment in _segments(component, *module))
+        self._begins = [begin for begin, _, _ in self._segments]
+
+    def place(self, address, size):
+        index = bisect.bisect(self._begins, address) - 1
+        if index < 0:
+            return None
+        begin, end, place = self._segments[index]
+        return place + address - begin if address + size <= end else None
 
 
 def _modules(data, at, end):

@@ -19,7 +19,8 @@ from componentize_py_types import Err, Ok
 from wit_world import exports
 from wit_world.imports import types
 
-from . import background, files, frozen, heap, immortal, missing, nesting, printing, resources, sockets, temporary, threads
+from . import background, chance, files, frozen, gather, heap, immortal, missing, nesting, printing, resources, sockets
+from . import temporary, threads
 from .body import BodyWriter
 from .event_loop import Policy, WasiEventLoop
 from .exchange import Exchange
@@ -29,6 +30,7 @@ from .warm_up import warm_up
 from .websocket import WebSocket
 from .wsgi import WsgiApp, is_wsgi
 
+chance.install()
 sockets.install()
 missing.install()
 printing.install()
@@ -42,7 +44,8 @@ CLOSED = "which is closed where the component is served: open it where a request
 
 
 def build(settings_path):
-    """Runs once, at build time; what it leaves in memory is the snapshot that every instance begins with."""
+    """Runs once, at build time; what it leaves in memory is the snapshot that every instance begins with. Returns what
+    `finish` is to be called with, when what this has used itself is gone."""
     global app, lifespan, priming, late, is_development
     with open(settings_path) as file:
         settings = json.load(file)
@@ -74,13 +77,17 @@ def build(settings_path):
     else:
         app = asgi(find(settings["module"], settings["attribute"]))
     loop.set_task_factory(_task)
-    if settings["warm_up"] and app is not None:
+    is_warmed_up = settings["warm_up"] and app is not None
+    if is_warmed_up:
         loop.run_until_complete(warm_up(app, settings["notes"]))
+    loop.forget_timers()
+    loop.serve()
+    if is_warmed_up:
         wrong = rehearse(_in_place)
+        gather.gather(lambda: rehearse(_in_place), _around())
         if wrong:
             with open(settings["notes"], "a") as file:
                 file.writelines(f"note: fresh instances take longer, as a request could not be rehearsed: {it}\n" for it in wrong)
-    loop.forget_timers()
     watch.end()
     gc.collect()
     for what, holder in handles():
@@ -96,17 +103,27 @@ def build(settings_path):
     imports.serve()
     for name in settings["environment"]:
         os.environ.pop(name, None)
-    loop.serve()
     printing.serve()
     resources.offer()
+    chance.forget()
+    return settings["objects"], settings["loads"]
+
+
+def finish(objects, loads):
     gc.collect()
     gc.freeze()
     # Requests leave little behind that only this finds.
     gc.set_threshold(20_000)
-    immortal.note(settings["objects"])
+    immortal.note(objects, loads)
     # Once more for the objects that the interpreter keeps to use them again.
     gc.collect()
     heap.fill_gaps()
+
+
+def _around():
+    """What begins and ends each request, beside what is rehearsed."""
+    yield from (IncomingHandler.handle, _in_turn, _read_late, WasiEventLoop.run_request)
+    yield from (priming.renew, priming.leave, chance.forget, tls.leave, resources.put_back, resources.finalize)
 
 
 def _in_place(other, request, outparam):
@@ -114,10 +131,12 @@ def _in_place(other, request, outparam):
     global app, lifespan
     kept = app, lifespan
     app, lifespan = other, Lifespan(loop, other)
-    lifespan.begun = True
+    lifespan.begun, lifespan.state = True, {"greeting": "it"}
+    priming.snapshot.fresh = True
     try:
-        loop.run_until_complete(_answer(request, outparam))
+        _in_turn(_answer(request, outparam))
     finally:
+        priming.snapshot.fresh = priming.snapshot.begun = False
         app, lifespan = kept
 
 
@@ -180,8 +199,8 @@ class SocketHandler(exports.SocketHandler):
 
 def _in_turn(coroutine):
     """Runs what answers. An instance that begins as the snapshot is put back afterwards."""
-    is_copy = priming.Snapshot.fresh
-    if is_copy or not priming.Snapshot.drawn:
+    is_copy = priming.snapshot.fresh
+    if is_copy or not priming.snapshot.begun:
         priming.renew()
     _read_late()
     loop.run_request(coroutine)

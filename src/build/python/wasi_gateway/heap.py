@@ -7,6 +7,8 @@ the snapshot for the next one. With the gaps taken for good, requests use one st
 
 # Larger gaps than this are not worth while: what fills one of that size has pages of its own anyway.
 LARGEST = 1 << 16
+# Up to this size CPython has pages for objects of each multiple of eight.
+SMALL = 512
 # Of a bytes object that has none.
 LEAST = bytes.__basicsize__
 # The end of the heap is where so much follows each other.
@@ -44,8 +46,8 @@ def _end():
 
 def _sizes():
     size = LARGEST
-    while size > 128:
+    while size > SMALL:
         yield size - LEAST
         size //= 2
     # Of those with one byte or none there is one object each, which takes no gap.
-    yield from range(128 - LEAST, 1, -8)
+    yield from range(SMALL - LEAST, 1, -8)

@@ -1,10 +1,12 @@
 """Which objects an instance begins with and keeps: those that modules lead to.
 
 Counting references to them is of no use, and each count that changes is a page of memory that an instance has to put
-back. The builder makes them immortal (PEP 683) in the component, where it finds them still in their place.
+back. The builder makes them immortal (PEP 683) in the component, where it finds them still in their place. Code that ran
+before counts references to its constants without asking whether they are: the builder changes such instructions, too.
 """
 
 import gc
+import opcode
 import struct
 import sys
 import types
@@ -21,13 +23,30 @@ PASSING = (
 PARTS = "co_consts co_names co_filename co_name co_qualname co_linetable co_exceptiontable".split()
 # Objects begin at multiples of this.
 ALIGNED = 8
+CODES = {name: number for name, number in (opcode.opmap | opcode._specialized_opmap).items() if number < 256}
+# What loads a constant that is not immortal, and one that is.
+MORTAL, IMMORTAL = (CODES[f"LOAD_CONST_{name}"] for name in ("MORTAL", "IMMORTAL"))
 
 
-def note(path):
-    """Writes the address of each, and that of its type. What it takes itself is in the snapshot too, so it takes little."""
+def _lengths():
+    """Of instructions, with what CPython notes behind each."""
+    families = {special: base for base, all in opcode._specializations.items() for special in all}
+    lengths = bytearray(b"\2" * 256)
+    for name, number in CODES.items():
+        lengths[number] += 2 * opcode._inline_cache_entries.get(families.get(name, name), 0)
+    return bytes(lengths)
+
+
+LENGTHS = _lengths()
+
+
+def note(objects, loads):
+    """Writes the address of each, and that of its type; and the addresses of instructions that load constants, with those
+    of the constants. What it takes itself is in the snapshot too, so it takes little."""
     seen = bytearray(1 << 20)
     left = list(sys.modules.values())
-    with open(path, "wb") as file:
+    with open(objects, "wb") as file, open(loads, "wb") as others:
+        others.write(struct.pack("<LL", MORTAL, IMMORTAL))
         while left:
             it = left.pop()
             place, bit = divmod(id(it) // ALIGNED, 8)
@@ -40,4 +59,24 @@ def note(path):
             left += gc.get_referents(it)
             if type(it) is types.CodeType:
                 left += [getattr(it, name) for name in PARTS]
+                for pair in _loads(it):
+                    others.write(struct.pack("<LL", *pair))
+            elif isinstance(it, type):
+                # The garbage collector does not look into types that are CPython's own.
+                left += gc.get_referents(it.__dict__)
     seen[:] = bytes(len(seen))
+
+
+def _loads(code):
+    instructions = code._co_code_adaptive
+    if MORTAL not in instructions:
+        return
+    constants = code.co_consts
+    begin = id(code) + code.__sizeof__() - len(instructions)
+    at = more = 0
+    while at < len(instructions):
+        number, argument = instructions[at], more | instructions[at + 1]
+        more = argument << 8 if number == opcode.EXTENDED_ARG else 0
+        if number == MORTAL:
+            yield begin + at, id(constants[argument])
+        at += LENGTHS[number]

@@ -6,7 +6,7 @@ import os
 import stat
 import sys
 
-from . import background, heap, resources, tls
+from . import background, chance, heap, resources, tls
 from .while_building import handles
 
 # A guest seldom has more files open.
@@ -14,9 +14,13 @@ MOST = 128
 
 
 class Snapshot:
-    """Whether this instance begins as one, and has answered nothing since; and whether it has drawn something at random."""
+    """Whether this instance begins as one, and has answered nothing since; and whether it has begun to do something."""
 
-    fresh = drawn = False
+    def __init__(self):
+        self.fresh = self.begun = False
+
+
+snapshot = Snapshot()
 
 
 def settle(loop):
@@ -35,19 +39,18 @@ def settle(loop):
     # Once more for the objects that the interpreter keeps to use them again.
     gc.collect()
     heap.fill_gaps()
-    Snapshot.fresh = True
+    snapshot.fresh = True
+    chance.forget()
     return None
 
 
 def renew():
     """To be called when an instance begins to do something, whether it begins as the snapshot or as it was built: what
     programs draw once for a process is drawn again."""
-    Snapshot.fresh, Snapshot.drawn = False, True
+    snapshot.fresh, snapshot.begun = False, True
     resources.put_back()
-    random, tempfile = sys.modules.get("random"), sys.modules.get("tempfile")
-    if random is not None:
-        # As unforeseeable as with the 2,500 bytes that it would take itself, which the host gives by and by.
-        random.seed(int.from_bytes(os.urandom(32)))
+    chance.forget()
+    tempfile = sys.modules.get("tempfile")
     if tempfile is not None:
         # The names of files that it makes; it begins anew.
         tempfile._name_sequence = None

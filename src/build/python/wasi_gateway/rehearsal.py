@@ -9,6 +9,7 @@ do anything.
 import functools
 import gc
 import json
+import os
 import sys
 from types import FunctionType
 
@@ -27,8 +28,9 @@ NOTHING = functools.partial(lambda kind, handle: None)
 def rehearse(answer):
     """`answer` is called with an application, a request, and what takes the response. Returns what went wrong, in words."""
     runtime = types.componentize_py_runtime
-    kept = runtime.call_import, resources.drop_resource
-    resources.drop_resource = NOTHING
+    kept = runtime.call_import, resources.drop_resource, os.closerange
+    # What is open belongs to the build.
+    resources.drop_resource = os.closerange = NOTHING
     wrong = []
     try:
         for name, make in FRAMEWORKS.items():
@@ -39,7 +41,7 @@ def rehearse(answer):
                 # A version that is asked in another way.
                 wrong.append(f"{name}: {error!r}")
     finally:
-        runtime.call_import, resources.drop_resource = kept
+        runtime.call_import, resources.drop_resource, os.closerange = kept
     return wrong
 
 
@@ -103,6 +105,27 @@ class Host:
                 outparam, status, _, body = given
                 taken(outparam)
                 self.is_content = status == 200 and body is not None
+                return Ok(None)
+            case "Fields.from_list":
+                return Ok(lent(types.Fields))
+            case "OutgoingResponse.__init__":
+                taken(given[0])
+                return lent(types.OutgoingResponse)
+            case "OutgoingResponse.body":
+                return Ok(lent(types.OutgoingBody))
+            case "OutgoingBody.write":
+                return Ok(lent(streams.OutputStream))
+            case "ResponseOutparam.set":
+                outparam, response = given
+                taken(outparam)
+                taken(response.value)
+            case "OutputStream.check_write":
+                return Ok(1 << 16)
+            case "OutputStream.write" | "OutputStream.flush":
+                return Ok(None)
+            case "OutgoingBody.finish":
+                taken(given[0])
+                self.is_content = True
                 return Ok(None)
             case _:
                 raise RuntimeError(f"the host is asked for {name}")
@@ -194,19 +217,27 @@ def _fastapi(fastapi):
     from fastapi.openapi.models import Tag
 
     app = fastapi.FastAPI(openapi_url=None)
+    router = fastapi.APIRouter(tags=["it"])
+
+    async def page(skip: int = 0, q: str | None = fastapi.Query(None, max_length=20)):
+        return {"skip": skip, "q": q}
+
+    def opened():
+        yield "it"
 
     @app.get("/")
     async def root():
         return {"message": "it"}
 
-    @app.get("/items/{number}")
-    def read(number: int, q: str | None = None):
-        return {"number": number, "q": q}
+    @router.get("/items/{number}", response_model=Tag)
+    def read(number: int, page: dict = fastapi.Depends(page), opened: str = fastapi.Depends(opened)):
+        return {"name": f"{opened}{number}", "description": page["q"]}
 
-    @app.post("/items")
-    async def create(tag: Tag) -> Tag:
-        return tag
+    @router.post("/items")
+    async def create(tag: Tag, request: fastapi.Request) -> list[Tag]:
+        return [tag]
 
+    app.include_router(router)
     return app
 
 
@@ -216,7 +247,7 @@ def _starlette(starlette):
     from starlette.routing import Route
 
     async def root(request):
-        return PlainTextResponse("it")
+        return PlainTextResponse(request.state.greeting)
 
     def read(request):
         return JSONResponse({"number": request.path_params["number"], "q": request.query_params.get("q")})
@@ -224,8 +255,29 @@ def _starlette(starlette):
     async def create(request):
         return JSONResponse(await request.json())
 
-    routes = [Route("/", root), Route("/items/{number:int}", read), Route("/items", create, methods=["POST"])]
+    routes = [
+        *(Route("/", root), Route("/elsewhere/{number:int}", read)),
+        *(Route("/items/{number}", read), Route("/items", create, methods=["POST"])),
+    ]
     return Starlette(routes=routes)
+
+
+def _middleware(starlette):
+    """An application behind what others have most often."""
+    from starlette.middleware.base import BaseHTTPMiddleware
+    from starlette.middleware.cors import CORSMiddleware
+    from starlette.middleware.gzip import GZipMiddleware
+
+    async def pass_on(request, call_next):
+        return await call_next(request)
+
+    app = _starlette(starlette)
+    app.add_middleware(GZipMiddleware, minimum_size=1024)
+    if (sessions := sys.modules.get("starlette.middleware.sessions")) is not None:
+        app.add_middleware(sessions.SessionMiddleware, secret_key="it")
+    app.add_middleware(CORSMiddleware, allow_origins=["https://it.example"])
+    app.add_middleware(BaseHTTPMiddleware, dispatch=pass_on)
+    return app
 
 
 def _flask(flask):
@@ -239,6 +291,7 @@ def _flask(flask):
 # Modules, and what makes an application of each.
 FRAMEWORKS = {
     "asyncio": lambda _: Plain(),
+    "starlette.middleware": _middleware,
     "starlette": _starlette,
     "fastapi": _fastapi,
     "flask": _flask,

@@ -61,7 +61,7 @@ async def warm_up(app, notes):
     except Exception as error:
         note(f"its shutdown failed: {error!r}")
     begun.put_back()
-    _remember_endpoints(app)
+    _remember_endpoints()
     _configure_mappers()
     _compile_templates(app)
 
@@ -113,20 +113,18 @@ def import_late():
             pass
 
 
-def _remember_endpoints(app):
-    """Has FastAPI find out of each endpoint and dependency what it finds out otherwise when that is first asked for,
-    and remembers. A version that does this in another way goes on doing it then."""
+def _remember_endpoints():
+    """Has FastAPI find out of each endpoint and dependency what it finds out otherwise when that is first asked for, such
+    as where its source is, and remembers. A version that does this in another way goes on doing it then."""
     routing, models = (sys.modules.get(f"fastapi.{name}") for name in ("routing", "dependencies.models"))
+    if models is None:
+        return
     kinds = ("_is_coroutine_callable", "_is_gen_callable", "_is_async_gen_callable")
     asks = [getattr(models, name, None) for name in kinds] + [getattr(routing, "_extract_endpoint_context", None)]
-    left = list(getattr(app, "routes", ()))
-    while left:
-        # A group of routes, a route, or a dependency of one.
-        found = left.pop()
-        left += getattr(found, "routes", None) or getattr(found, "dependencies", None) or ()
-        left += filter(None, [getattr(found, "dependant", None)])
-        call = getattr(found, "call", None)
-        for ask in filter(None, asks if call else ()):
+    # Wherever they are: routers are included in routers, and have routes made of theirs.
+    found = [it for it in gc.get_objects() if issubclass(type(it), models.Dependant)]
+    for call in {id(it.call): it.call for it in found if it.call is not None}.values():
+        for ask in filter(None, asks):
             try:
                 ask(call)
             except Exception:

@@ -2,6 +2,7 @@
 
 mod ask;
 mod asynchronous;
+mod chance;
 mod databases;
 mod django;
 mod granted;
