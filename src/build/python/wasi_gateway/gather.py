@@ -33,7 +33,9 @@ def gather(run, others):
 
 def _move(wanted):
     gc.collect()
-    heap.fill_gaps()
+    # What is allocated next comes after all else.
+    gaps = []
+    heap.fill_gaps(gaps)
     # Code by where it was; what was moved stays until all has been.
     places = {}
 

@@ -17,20 +17,21 @@ END = 2 << 20
 _taken = []
 
 
-def fill_gaps():
-    """Takes each gap that a small object would fit into. To be called after the last garbage was collected."""
+def fill_gaps(taken=_taken):
+    """Takes each gap that a small object would fit into, for as long as this list is there. To be called after the last
+    garbage was collected."""
     try:
         # What was asked for at the end becomes one free stretch again.
-        end, ahead = _end()
+        end, ahead = _end(taken)
         for size in _sizes():
             while id(it := bytes(size)) < end:
-                _taken.append(it)
+                taken.append(it)
     except MemoryError:
         # The instance may have no more: gaps stay, which costs time and nothing else.
         pass
 
 
-def _end():
+def _end(taken):
     """Returns the address from which on nothing is in use, and what was allocated there to find out."""
     ahead = []
     while True:
@@ -38,7 +39,7 @@ def _end():
         place = id(ahead[-1])
         # A gap among others, or what fell into one: the end is above.
         if len(ahead) > 1 and not 0 < place - id(ahead[-2]) < 2 * LARGEST:
-            _taken.extend(ahead[:-1])
+            taken.extend(ahead[:-1])
             del ahead[:-1]
         if len(ahead) * LARGEST >= END:
             return id(ahead[0]), ahead

@@ -21,6 +21,8 @@ PASSING = (
 )
 # Of code, which the garbage collector does not look into: among the constants is the code of functions within functions.
 PARTS = "co_consts co_names co_filename co_name co_qualname co_linetable co_exceptiontable".split()
+# Of types that a program has made (Py_TPFLAGS_HEAPTYPE).
+OF_ITS_OWN = 1 << 9
 # Objects begin at multiples of this.
 ALIGNED = 8
 CODES = {name: number for name, number in (opcode.opmap | opcode._specialized_opmap).items() if number < 256}
@@ -44,26 +46,31 @@ def note(objects, loads):
     """Writes the address of each, and that of its type; and the addresses of instructions that load constants, with those
     of the constants. What it takes itself is in the snapshot too, so it takes little."""
     seen = bytearray(1 << 20)
-    left = list(sys.modules.values())
+    left = []
+
+    def add(found):
+        for it in found:
+            place, bit = divmod(id(it) // ALIGNED, 8)
+            if place >= len(seen):
+                seen.extend(bytes(place))
+            if not seen[place] & 1 << bit and not issubclass(type(it), PASSING):
+                seen[place] |= 1 << bit
+                left.append(it)
+
+    add(sys.modules.values())
     with open(objects, "wb") as file, open(loads, "wb") as others:
         others.write(struct.pack("<LL", MORTAL, IMMORTAL))
         while left:
             it = left.pop()
-            place, bit = divmod(id(it) // ALIGNED, 8)
-            if place >= len(seen):
-                seen += bytes(place)
-            if seen[place] & 1 << bit or issubclass(type(it), PASSING):
-                continue
-            seen[place] |= 1 << bit
             file.write(struct.pack("<LL", id(it), id(type(it))))
-            left += gc.get_referents(it)
+            add(gc.get_referents(it))
             if type(it) is types.CodeType:
-                left += [getattr(it, name) for name in PARTS]
+                add(getattr(it, name) for name in PARTS)
                 for pair in _loads(it):
                     others.write(struct.pack("<LL", *pair))
-            elif isinstance(it, type):
+            elif issubclass(type(it), type) and not it.__flags__ & OF_ITS_OWN:
                 # The garbage collector does not look into types that are CPython's own.
-                left += gc.get_referents(it.__dict__)
+                add(gc.get_referents(it.__dict__))
     seen[:] = bytes(len(seen))
 
 

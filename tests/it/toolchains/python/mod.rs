@@ -158,7 +158,8 @@ fn events_leave_one_by_one() {
         }
         assert_eq!(arrived.len(), count, "{path}");
         let spread = arrived[count - 1] - arrived[0];
-        assert!(spread >= Duration::from_millis(90), "{path}: {spread:?}");
+        // Half of what lies between the first and the last: the first may be seen late.
+        assert!(spread >= Duration::from_millis(50), "{path}: {spread:?}");
     }
 }
 
