@@ -2,6 +2,7 @@
 //! `unsafe`.
 
 pub mod allocator;
+pub mod at_hand;
 pub mod channel;
 pub mod clock;
 pub mod control_group;

@@ -1,6 +1,7 @@
 //! `Capabilities` says what the operator lets every instance use; `Granted` holds what of it a process opens once for
 //! all of its instances.
 
+use super::at_hand::LocalDevices;
 use super::clock::MachineClock;
 use super::directories::{self, Directory};
 use super::keyvalue::{self, Store, StoreLocation};
@@ -101,6 +102,7 @@ impl Capabilities {
 pub struct Granted {
     capabilities: Arc<Capabilities>,
     files: WasiFilesystemCtx,
+    local: LocalDevices,
     settings: WasiConfigVariables,
     client: Arc<OutboundClient>,
     keyvalue: Option<Store>,
@@ -150,6 +152,7 @@ impl Granted {
     ) -> Result<Arc<Granted>> {
         Ok(Arc::new(Granted {
             files: directories::open(&capabilities.directories)?,
+            local: directories::local(&capabilities.directories),
             keyvalue: capabilities
                 .keyvalue
                 .as_ref()
@@ -200,6 +203,10 @@ impl Granted {
     /// trace.
     pub fn outbound(&self, concurrency: usize, trace: Option<Arc<Trace>>) -> Outbound {
         Outbound::new(&self.client, concurrency, trace)
+    }
+
+    pub fn local(&self) -> &LocalDevices {
+        &self.local
     }
 
     /// Makes the guard of the sockets of one instance.

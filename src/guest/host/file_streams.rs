@@ -3,6 +3,7 @@
 //! read an empty database saw nothing of what others wrote to it, and one that had met a full disk could write no more
 //! when there was room again.
 
+use super::at_hand;
 use super::state::HostState;
 use bytes::Bytes;
 use wasmtime::component::{Linker, Resource, ResourceTable};
@@ -24,9 +25,10 @@ pub fn read(mut files: Files<'_>, fd: Fd, offset: Filesize) -> FsResult<Resource
     let opened = files.read_via_stream(fd, offset)?;
     replace(&mut files, opened, file, |inner, file| {
         Box::new(Reading {
-            inner,
+            inner: Some(inner),
             file,
             position: offset,
+            is_under_way: false,
         })
     })
 }
@@ -117,19 +119,48 @@ fn is_over(error: &StreamError) -> bool {
 }
 
 struct Reading {
-    inner: DynInputStream,
+    /// The engine's stream reads what is not in memory.
+    inner: Option<DynInputStream>,
     file: File,
     position: Filesize,
+    /// The engine has begun to read.
+    is_under_way: bool,
 }
 
 impl Reading {
+    /// Reads what is in memory.
+    fn at_hand(&self, size: usize) -> Option<Bytes> {
+        let wanted = !self.is_under_way && size > 0;
+        wanted
+            .then(|| at_hand::read(&self.file.file, self.position, size))
+            .flatten()
+    }
+
+    fn take(&mut self, bytes: Bytes) -> StreamResult<Bytes> {
+        // It would go on where it was.
+        self.inner = None;
+        self.position += bytes.len() as Filesize;
+        Ok(bytes)
+    }
+
+    fn inner(&mut self) -> StreamResult<&mut DynInputStream> {
+        if self.inner.is_none() {
+            let position = self.position;
+            let inner = anew(&self.file, |files, fd| files.read_via_stream(fd, position))?;
+            self.inner = Some(inner);
+        }
+        self.inner.as_mut().ok_or(StreamError::Closed)
+    }
+
     fn after(&mut self, answer: StreamResult<Bytes>) -> StreamResult<Bytes> {
+        self.is_under_way = false;
         match &answer {
-            Ok(bytes) => self.position += bytes.len() as Filesize,
-            Err(error) if is_over(error) => {
-                let position = self.position;
-                self.inner = anew(&self.file, |files, fd| files.read_via_stream(fd, position))?;
+            Ok(bytes) if bytes.is_empty() => self.is_under_way = true,
+            Ok(bytes) => {
+                self.position += bytes.len() as Filesize;
+                self.inner = None;
             }
+            Err(error) if is_over(error) => self.inner = None,
             Err(_) => {}
         }
         answer
@@ -139,24 +170,39 @@ impl Reading {
 #[wasmtime_wasi::async_trait]
 impl Pollable for Reading {
     async fn ready(&mut self) {
-        self.inner.ready().await;
+        if self.at_hand(1).is_some() {
+            return;
+        }
+        self.is_under_way = true;
+        // One that cannot be made says so when it is read from.
+        if let Ok(inner) = self.inner() {
+            inner.ready().await;
+        }
     }
 }
 
 #[wasmtime_wasi::async_trait]
 impl InputStream for Reading {
     fn read(&mut self, size: usize) -> StreamResult<Bytes> {
-        let answer = self.inner.read(size);
+        if let Some(bytes) = self.at_hand(size) {
+            return self.take(bytes);
+        }
+        let answer = self.inner()?.read(size);
         self.after(answer)
     }
 
     async fn blocking_read(&mut self, size: usize) -> StreamResult<Bytes> {
-        let answer = self.inner.blocking_read(size).await;
+        if let Some(bytes) = self.at_hand(size) {
+            return self.take(bytes);
+        }
+        let answer = self.inner()?.blocking_read(size).await;
         self.after(answer)
     }
 
     async fn cancel(&mut self) {
-        self.inner.cancel().await;
+        if let Some(inner) = &mut self.inner {
+            inner.cancel().await;
+        }
     }
 }
 

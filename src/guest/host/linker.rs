@@ -1,6 +1,7 @@
 //! The linker has everything that the host offers to guests: the imports of the WASI command and HTTP worlds, and
 //! those of wit/. The capabilities of an instance decide what it may do with them, not this file.
 
+use super::at_hand;
 use super::database_lock;
 use super::exchange;
 use super::file_streams;
@@ -47,6 +48,7 @@ pub fn linker(engine: &Engine, target: Target) -> Result<Linker<HostState>> {
     }
     listings::bound(&mut linker)?;
     special_files::add_to_linker(&mut linker, target.concurrent)?;
+    at_hand::add_to_linker(&mut linker)?;
     file_streams::add_to_linker(&mut linker)?;
     http_imports::replace(&mut linker, target.concurrent)?;
     insecure_seed::replace(&mut linker, target.concurrent)?;

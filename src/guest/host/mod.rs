@@ -1,5 +1,6 @@
 //! This room is the host that guests see: what it offers, and what of it the operator has granted.
 
+mod at_hand;
 pub mod capabilities;
 mod clock;
 mod database_error;

@@ -3,6 +3,7 @@
 //! request's time nor a stop of the server would end it. Of a device the open alone may do something: it rewinds a tape,
 //! or starts a watchdog. Guests make none of them themselves.
 
+use super::at_hand;
 use super::state::HostState;
 use crate::{log, warning};
 use wasmtime::component::{Accessor, Linker, Resource};
@@ -31,11 +32,10 @@ pub async fn open_at(state: &mut HostState, directory: Fd, wish: Wish) -> FsResu
         how,
         flags,
     } = wish;
-    let mut files = state.filesystem();
     // What has to be new is nothing that is there.
     if !how.contains(OpenFlags::CREATE | OpenFlags::EXCLUSIVE) {
         let same = Resource::new_borrow(directory.rep());
-        let found = files.stat_at(same, path_flags, path.clone()).await;
+        let found = at_hand::stat_at(state, same, path_flags, path.clone()).await;
         if let Ok(found) = found
             && let Some(what) = special(found.type_)
         {
@@ -43,6 +43,7 @@ pub async fn open_at(state: &mut HostState, directory: Fd, wish: Wish) -> FsResu
             return Err(ErrorCode::Unsupported.into());
         }
     }
+    let mut files = state.filesystem();
     files.open_at(directory, path_flags, path, how, flags).await
 }
 

@@ -1,5 +1,6 @@
 //! `HostState` is what belongs to one instance on the host's side: its WASI contexts, its resources, its limits.
 
+use super::at_hand::LocalDevices;
 use super::capabilities::Granted;
 use super::database_lock::DatabaseLocks;
 use super::guest_logger::GuestLogger;
@@ -212,6 +213,10 @@ impl HostState {
     /// Returns the databases for `spin:sqlite`.
     pub fn sqlite(&self) -> &Files {
         self.granted.sqlite()
+    }
+
+    pub fn local(&self) -> &LocalDevices {
+        self.granted.local()
     }
 
     pub fn table(&self) -> &ResourceTable {

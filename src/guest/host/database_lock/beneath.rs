@@ -1,5 +1,6 @@
 //! Files beneath a directory of a guest are found as the guest finds them: links and `..` do not leave it.
 
+use crate::guest::host::at_hand::LocalDevices;
 use std::fs::File;
 use std::sync::Arc;
 use std::time::SystemTime;
@@ -14,6 +15,8 @@ use wasmtime_wasi::p2::{FsError, FsResult};
 /// `Beneath` opens files that the guest's own table knows nothing of.
 pub struct Beneath {
     context: WasiFilesystemCtx,
+    local: LocalDevices,
+    place: Dir,
     table: ResourceTable,
     directory: Resource<Descriptor>,
 }
@@ -29,11 +32,13 @@ pub enum Obstacle {
 
 impl Beneath {
     /// Returns `None` where there is no memory for it.
-    pub fn new(directory: Dir) -> Option<Beneath> {
+    pub fn new(place: Dir, local: LocalDevices) -> Option<Beneath> {
         let mut table = ResourceTable::new();
-        let directory = table.push(Descriptor::Dir(directory)).ok()?;
+        let directory = table.push(Descriptor::Dir(place.clone())).ok()?;
         Some(Beneath {
             context: WasiFilesystemCtx::default(),
+            local,
+            place,
             table,
             directory,
         })
@@ -49,6 +54,10 @@ impl Beneath {
 
     /// Opens a file; returns `None` where there is none, or where it may not be used in this way.
     pub async fn open(&mut self, path: &str, flags: DescriptorFlags) -> Option<Arc<File>> {
+        let writable = flags.contains(DescriptorFlags::WRITE);
+        if let Some(file) = self.local.open(&self.place, path, writable) {
+            return Some(Arc::new(file));
+        }
         let (follow, options) = (PathFlags::SYMLINK_FOLLOW, OpenFlags::empty());
         let (mut view, fd) = self.view();
         let found = view.stat_at(fd, follow, path.to_owned()).await;
@@ -67,9 +76,13 @@ impl Beneath {
     }
 
     pub async fn look(&mut self, path: &str) -> Obstacle {
-        let (mut view, fd) = self.view();
-        let stat: FsResult<DescriptorStat> =
-            view.stat_at(fd, PathFlags::empty(), path.to_owned()).await;
+        let stat: FsResult<DescriptorStat> = match self.local.look(&self.place, path) {
+            Some(known) => known.map_err(FsError::from),
+            None => {
+                let (mut view, fd) = self.view();
+                view.stat_at(fd, PathFlags::empty(), path.to_owned()).await
+            }
+        };
         match stat {
             Ok(stat) if stat.type_ == DescriptorType::Directory => {
                 let modified = stat.data_modification_timestamp.map(|at| {

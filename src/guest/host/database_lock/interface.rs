@@ -56,7 +56,8 @@ pub(super) async fn lock(mut state: impl Stateful, fd: &Fd, path: &str) -> Outco
     let Some(place) = state.with(|state| LockDirectory::of(state.table(), fd, path)) else {
         return Outcome::None;
     };
-    let Some(mut beneath) = Beneath::new(place.directory.clone()) else {
+    let local = state.with(|state| state.local().clone());
+    let Some(mut beneath) = Beneath::new(place.directory.clone(), local) else {
         return Outcome::None;
     };
     let Some((file, mode)) = open(&mut beneath, &place).await else {

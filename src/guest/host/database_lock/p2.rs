@@ -1,6 +1,7 @@
 //! The functions of `wasi:filesystem` 0.2 that SQLite locks by do, for every other path, what they did.
 
 use super::interface::{Fd, Outcome, give_back, holds, lock};
+use crate::guest::host::at_hand;
 use crate::guest::host::state::HostState;
 use wasmtime::component::Linker;
 use wasmtime_wasi::filesystem::WasiFilesystemView;
@@ -33,7 +34,7 @@ pub async fn stat_at(
     if holds(&mut *state, &fd, &path) {
         return Err(ErrorCode::NoEntry.into());
     }
-    state.filesystem().stat_at(fd, flags, path).await
+    at_hand::stat_at(state, fd, flags, path).await
 }
 
 pub async fn metadata_hash_at(

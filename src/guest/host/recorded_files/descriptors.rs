@@ -2,6 +2,7 @@
 
 use super::RecordedFiles;
 use super::streams::RecordedStream;
+use crate::guest::host::at_hand;
 use crate::guest::host::database_lock::p2 as locks;
 use crate::guest::host::file_streams;
 use crate::guest::host::listings;
@@ -185,7 +186,7 @@ impl HostDescriptor for RecordedFiles<'_> {
 
     async fn stat(&mut self, fd: Fd) -> FsResult<DescriptorStat> {
         let called = format!("stat {}", self.name(&fd));
-        recorded!(self, called, self.files().stat(fd).await)
+        recorded!(self, called, at_hand::stat(self.0, fd).await)
     }
 
     async fn stat_at(
