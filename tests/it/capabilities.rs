@@ -2,6 +2,7 @@
 
 use crate::harness::limits::limit_files;
 use crate::harness::{Server, finished, get, guest, wasmserve};
+use nix::fcntl::{PosixFadviseAdvice, posix_fadvise};
 use nix::sys::signal::Signal;
 use std::fs;
 use std::path::PathBuf;
@@ -12,6 +13,33 @@ fn directory(name: &str) -> PathBuf {
     let _ = fs::remove_dir_all(&path);
     fs::create_dir_all(&path).unwrap();
     path
+}
+
+#[test]
+fn files_are_read_whether_the_kernel_has_them_in_memory_or_not() {
+    const SIZE: usize = 300_000;
+    let home = directory("cached");
+    let text: String = (0..SIZE / 10)
+        .map(|number| format!("{number:09}\n"))
+        .collect();
+    let path = home.join("file");
+    fs::write(&path, &text).unwrap();
+    let file = fs::File::open(&path).unwrap();
+    file.sync_all().unwrap();
+    for component in ["behaviours", "behaviours-p3"] {
+        let server = Server::component(guest(component))
+            .option("--dir", format!("{}::/data", home.display()))
+            .start();
+        let read = || get(server.address, "/files?read=/data/file").text();
+        // None of it, a part in the middle, and a part at the end is left out.
+        for (from, length) in [(0, 0), (40_000, 90_000), (130_000, 170_000), (0, 1)] {
+            // A file system without a disk keeps all of it.
+            let forget = PosixFadviseAdvice::POSIX_FADV_DONTNEED;
+            posix_fadvise(&file, from, length, forget).unwrap();
+            assert_eq!(read(), text, "{component} without {length} from {from} on");
+            assert_eq!(read(), text);
+        }
+    }
 }
 
 #[test]
