@@ -26,19 +26,17 @@ fn files_are_read_whether_the_kernel_has_them_in_memory_or_not() {
     fs::write(&path, &text).unwrap();
     let file = fs::File::open(&path).unwrap();
     file.sync_all().unwrap();
-    for component in ["behaviours", "behaviours-p3"] {
-        let server = Server::component(guest(component))
-            .option("--dir", format!("{}::/data", home.display()))
-            .start();
-        let read = || get(server.address, "/files?read=/data/file").text();
-        // None of it, a part in the middle, and a part at the end is left out.
-        for (from, length) in [(0, 0), (40_000, 90_000), (130_000, 170_000), (0, 1)] {
-            // A file system without a disk keeps all of it.
-            let forget = PosixFadviseAdvice::POSIX_FADV_DONTNEED;
-            posix_fadvise(&file, from, length, forget).unwrap();
-            assert_eq!(read(), text, "{component} without {length} from {from} on");
-            assert_eq!(read(), text);
-        }
+    let server = Server::component(guest("behaviours"))
+        .option("--dir", format!("{}::/data", home.display()))
+        .start();
+    let reads_all = || get(server.address, "/files?read=/data/file").text() == text;
+    // None of it, a part in the middle, one at the end, and the beginning is left out.
+    for (from, length) in [(0, 0), (40_000, 90_000), (130_000, 170_000), (0, 1)] {
+        // A file system without a disk keeps all of it.
+        let forget = PosixFadviseAdvice::POSIX_FADV_DONTNEED;
+        posix_fadvise(&file, from, length, forget).unwrap();
+        assert!(reads_all(), "without {length} from {from} on");
+        assert!(reads_all());
     }
 }
 
