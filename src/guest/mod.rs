@@ -143,7 +143,7 @@ impl Guest {
         let counts = Arc::new(Counts::default());
         let guest = Guest {
             granted: Granted::open(capabilities, memory, &counts)?,
-            pool: InstancePool::new(limits.reuse, restorer.is_some(), &counts),
+            pool: InstancePool::new(limits.reuse, restorer.is_some(), exported.bridge, &counts),
             concurrent: ConcurrentInstances::new(limits, &epoch_thread, &scheduler, &counts),
             counts,
             engine,

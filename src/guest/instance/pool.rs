@@ -66,8 +66,14 @@ impl Upkeep {
 }
 
 impl InstancePool {
-    /// Returns `None` where no instance is used twice: neither can it be restored, nor may it answer again.
-    pub fn new(reuse: Reuse, can_reset: bool, counts: &Arc<Counts>) -> Option<Arc<InstancePool>> {
+    /// Returns `None` where no instance is used twice: neither can it be restored, nor may it answer again. A bridge of
+    /// ours is known to answer again.
+    pub fn new(
+        reuse: Reuse,
+        can_reset: bool,
+        has_bridge: bool,
+        counts: &Arc<Counts>,
+    ) -> Option<Arc<InstancePool>> {
         let (mode, reuse) = match reuse.requests {
             1 if can_reset => {
                 let reuse = Reuse {
@@ -82,7 +88,10 @@ impl InstancePool {
         };
         let state = PoolState {
             kept: Vec::new(),
-            second_request: SecondRequest::Untried,
+            second_request: match has_bridge {
+                true => SecondRequest::Answered,
+                false => SecondRequest::Untried,
+            },
             restoring: Upkeep::None,
             sweeping: Upkeep::None,
         };

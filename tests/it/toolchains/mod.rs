@@ -13,6 +13,7 @@ mod javascript_responses;
 mod new;
 mod protocols;
 mod python;
+mod reused;
 mod rust;
 mod trials;
 mod websockets;
