@@ -1,6 +1,7 @@
 //! What the kernel has in memory is told at once. The engine hands every call that might wait for a disk to another
 //! thread, which costs many times what such a call does, and SQLite makes dozens of them for each transaction.
 
+use super::directories::Directory;
 use super::state::HostState;
 use crate::sys::at_hand::{self, Seen};
 use bytes::Bytes;
@@ -12,7 +13,7 @@ use nix::sys::statfs::{
 use std::ffi::CString;
 use std::fs::File;
 use std::os::unix::fs::MetadataExt;
-use std::path::Path;
+use std::sync::Arc;
 use wasmtime::component::{Linker, Resource};
 use wasmtime_wasi::filesystem::{Descriptor, Dir, WasiFilesystemView};
 use wasmtime_wasi::p2::FsResult;
@@ -37,20 +38,18 @@ const LOCAL: [FsType; 5] = [
 ];
 
 /// `LocalDevices` are those of the granted directories whose file systems are on this machine.
-#[derive(Clone, Debug, Default)]
-pub struct LocalDevices(Vec<u64>);
+#[derive(Clone, Debug)]
+pub struct LocalDevices(Arc<[u64]>);
 
 impl LocalDevices {
-    /// Adds that of a directory, if it is one.
-    pub fn add(&mut self, directory: &Path) {
-        let known = File::open(directory).and_then(|opened| {
-            let kind = fstatfs(&opened)?.filesystem_type();
-            Ok((kind, opened.metadata()?.dev()))
+    pub fn of(directories: &[Directory]) -> LocalDevices {
+        let devices = directories.iter().filter_map(|directory| {
+            let opened = File::open(&directory.host).ok()?;
+            let kind = fstatfs(&opened).ok()?.filesystem_type();
+            LOCAL.contains(&kind).then_some(())?;
+            Some(opened.metadata().ok()?.dev())
         });
-        match known {
-            Ok((kind, device)) if LOCAL.contains(&kind) => self.0.push(device),
-            Ok(_) | Err(_) => {}
-        }
+        LocalDevices(devices.collect())
     }
 
     fn have(&self, file: &File) -> bool {

@@ -152,7 +152,7 @@ impl Granted {
     ) -> Result<Arc<Granted>> {
         Ok(Arc::new(Granted {
             files: directories::open(&capabilities.directories)?,
-            local: directories::local(&capabilities.directories),
+            local: LocalDevices::of(&capabilities.directories),
             keyvalue: capabilities
                 .keyvalue
                 .as_ref()

@@ -1,7 +1,6 @@
 //! A guest sees the directories of the host that the operator names. It cannot leave them: every path is resolved
 //! beneath the open directory, symbolic links too.
 
-use super::at_hand::LocalDevices;
 use anyhow::{Context, Result};
 use std::path::PathBuf;
 use wasmtime_wasi::filesystem::WasiFilesystemCtx;
@@ -35,13 +34,4 @@ pub fn open(directories: &[Directory]) -> Result<WasiFilesystemCtx> {
             })?;
     }
     Ok(wasi.build().filesystem().clone())
-}
-
-/// Finds out which of them are on this machine.
-pub fn local(directories: &[Directory]) -> LocalDevices {
-    let mut local = LocalDevices::default();
-    for directory in directories {
-        local.add(&directory.host);
-    }
-    local
 }

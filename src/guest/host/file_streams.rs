@@ -144,12 +144,13 @@ impl Reading {
     }
 
     fn inner(&mut self) -> StreamResult<&mut DynInputStream> {
-        if self.inner.is_none() {
-            let position = self.position;
-            let inner = anew(&self.file, |files, fd| files.read_via_stream(fd, position))?;
-            self.inner = Some(inner);
+        let position = self.position;
+        match &mut self.inner {
+            Some(inner) => Ok(inner),
+            none => Ok(none.insert(anew(&self.file, |files, fd| {
+                files.read_via_stream(fd, position)
+            })?)),
         }
-        self.inner.as_mut().ok_or(StreamError::Closed)
     }
 
     fn after(&mut self, answer: StreamResult<Bytes>) -> StreamResult<Bytes> {

@@ -110,6 +110,7 @@ def build(settings_path):
 
 
 def finish(objects, loads):
+    """Prepares memory to be the snapshot, and notes for the builder what it is to change there."""
     gc.collect()
     gc.freeze()
     # Requests leave little behind that only this finds.

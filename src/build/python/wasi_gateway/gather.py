@@ -52,12 +52,7 @@ def _move(wanted):
             places[id(code)] = code, new
         return places[id(code)][1]
 
-    for function in _functions():
+    for function in [it for it in gc.get_objects() if type(it) is FunctionType]:
         code = function.__code__
         if (new := moved(code)) is not code:
             function.__code__ = new
-
-
-def _functions():
-    return [it for it in gc.get_objects() if type(it) is FunctionType]
-

@@ -3,6 +3,7 @@
 
 use crate::harness::{Server, finished, get, root};
 use crate::toolchains::{place, with_toolchains};
+use std::path::Path;
 use std::process::Command;
 
 const MAIN: &str = r#"
@@ -46,6 +47,22 @@ async def app(scope, receive, send):
     await send({"type": "http.response.body", "body": body})
 "#;
 
+/// Builds main.py, for which everything can be rehearsed, and compiles it.
+fn component(at: &Path, name: &str, options: &[&str]) -> String {
+    let file = at.join(name).display().to_string();
+    let mut command = with_toolchains();
+    command
+        .current_dir(at)
+        .args(["build", "main.py", "-o", &file])
+        .args(options);
+    let output = finished(command);
+    let said = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success(), "{said}");
+    assert!(!said.contains("could not be rehearsed"), "{said}");
+    Server::compile(&file);
+    file
+}
+
 #[test]
 fn what_is_rehearsed_with_sqlalchemy_leaves_nothing_that_an_application_sees() {
     let at = place("python-rehearsal");
@@ -54,19 +71,9 @@ fn what_is_rehearsed_with_sqlalchemy_leaves_nothing_that_an_application_sees() {
     let requirements = root().join("guests/python/database/requirements.txt");
     std::fs::copy(requirements, at.join("requirements.txt")).unwrap();
     for listens in ["", "1"] {
-        let file = at.join(format!("listens{listens}.wasm"));
-        let mut command = with_toolchains();
-        command.current_dir(&at).args(["build", "main.py", "--env"]);
-        command
-            .arg(format!("LISTENS={listens}"))
-            .arg("-o")
-            .arg(&file);
-        let output = finished(command);
-        let said = String::from_utf8_lossy(&output.stderr).into_owned();
-        assert!(output.status.success(), "{said}");
-        assert!(!said.contains("could not be rehearsed"), "{said}");
-        let file = file.display().to_string();
-        Server::compile(&file);
+        let environment = format!("LISTENS={listens}");
+        let name = format!("listens{listens}.wasm");
+        let file = component(&at, &name, &["--env", &environment]);
         let server = Server::component(file).start();
         assert_eq!(get(server.address, "/heard").text(), "[]");
         assert_eq!(get(server.address, "/mapped").text(), "['Author']");
@@ -141,16 +148,7 @@ fn code_that_was_moved_is_to_an_application_what_it_was() {
     let code = "import main; print(list(main.answer()), end='')";
     natively.current_dir(&at).args(["-B", "-c", code]);
     let expected = finished(natively).stdout;
-    let file = at.join("moved.wasm").display().to_string();
-    let mut command = with_toolchains();
-    command
-        .current_dir(&at)
-        .args(["build", "main.py", "-o", &file]);
-    let output = finished(command);
-    let said = String::from_utf8_lossy(&output.stderr).into_owned();
-    assert!(output.status.success(), "{said}");
-    assert!(!said.contains("could not be rehearsed"), "{said}");
-    Server::compile(&file);
+    let file = component(&at, "moved.wasm", &[]);
     let server = Server::component(file).start();
     for _ in 0..3 {
         assert_eq!(get(server.address, "/counted").text(), "False");
