@@ -112,7 +112,7 @@ fn a_client_that_follows_arrives_also_after_reloads_and_a_new_executable() {
     server.wait_for_count("ended: replaced by a reload", 1);
     assert_eq!(follow(), "Hello, world!\n");
     server.signal(Signal::SIGUSR2);
-    server.wait_for_count("ended: replaced by a reload", 2);
+    server.wait_for("ended: replaced with the executable");
     assert_eq!(follow(), "Hello, world!\n");
 }
 

@@ -133,7 +133,7 @@ impl Inherited {
             InheritedState::Ready { age } => WorkerState::Ready { since: since(age) },
             InheritedState::Leaving { left } => WorkerState::Leaving {
                 deadline: now.checked_add(left).unwrap_or(now),
-                reason: Reason::Reload,
+                reason: Reason::Inherited,
             },
         };
         Worker {

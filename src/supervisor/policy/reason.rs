@@ -24,6 +24,16 @@ pub enum Reason {
     /// A listening socket was bound anew, and it has the old one.
     Sockets,
     Reload,
+    /// Another executable has taken over, with a version of its own.
+    Executable,
+    /// It was leaving already when another executable took over, which does not know why.
+    Inherited,
+    /// Another worker could not start before any had, so that everything ends.
+    StartFailed,
+    /// Another worker of its version, which is being tried, could not start.
+    VersionFailed,
+    /// The code that it was loading is dropped, and made again.
+    DamagedCode,
     /// The worker's version was a canary that was not given to all workers.
     Canary,
     ScaleDown,
@@ -54,9 +64,14 @@ impl Reason {
             Reason::Asked => EndReason::Asked,
             Reason::Hung { .. } => EndReason::Hung,
             Reason::Sockets => EndReason::Sockets,
-            Reason::Reload | Reason::Canary => EndReason::Reload,
+            Reason::Reload
+            | Reason::Executable
+            | Reason::Inherited
+            | Reason::VersionFailed
+            | Reason::DamagedCode
+            | Reason::Canary => EndReason::Reload,
             Reason::ScaleDown => EndReason::ScaleDown,
-            Reason::Shutdown => EndReason::Shutdown,
+            Reason::Shutdown | Reason::StartFailed => EndReason::Shutdown,
             Reason::Startup(_) => EndReason::StartupTimeout,
             Reason::Drain(_) | Reason::Capacity(_) => EndReason::DrainTimeout,
         }
@@ -94,6 +109,11 @@ impl fmt::Display for Reason {
             }
             Reason::Sockets => write!(f, "recycled for its listening socket, which was shut down"),
             Reason::Reload => write!(f, "replaced by a reload"),
+            Reason::Executable => write!(f, "replaced with the executable"),
+            Reason::Inherited => write!(f, "it was leaving when the executable was replaced"),
+            Reason::StartFailed => write!(f, "the start failed"),
+            Reason::VersionFailed => write!(f, "its version does not start"),
+            Reason::DamagedCode => write!(f, "its compiled code is made again"),
             Reason::Canary => write!(f, "its version was not promoted"),
             Reason::ScaleDown => write!(f, "one worker fewer was asked for"),
             Reason::Shutdown => write!(f, "shutdown"),

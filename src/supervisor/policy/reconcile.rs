@@ -181,7 +181,7 @@ impl Policy {
                     WorkerState::Ready { .. } | WorkerState::Starting { .. }
                         if outdated && held() =>
                     {
-                        Reason::Reload
+                        self.outdated()
                     }
                     _ => return None,
                 };
@@ -190,6 +190,14 @@ impl Policy {
             .collect();
         for (id, reason) in leaving {
             self.dismiss(id, reason, true, now);
+        }
+    }
+
+    /// Says why a worker leaves whose version is not wanted any more, though it was served.
+    fn outdated(&self) -> Reason {
+        match self.reload.is_reload(self.reload.wanted_generation()) {
+            true => Reason::Reload,
+            false => Reason::Executable,
         }
     }
 

@@ -169,7 +169,7 @@ impl Policy {
         }
         let generation = self.reload.last;
         self.canary_gives_way(generation);
-        self.abandon_trial(now);
+        self.abandon_trial(&Reason::Reload, now);
         let canary = self.new_canary(generation, &settings.canary);
         if canary.is_some() && self.upgrade == Upgrade::Asked {
             // The new executable makes its own version of everything; where it cannot, another reload follows.
@@ -227,7 +227,7 @@ impl Policy {
         self.log(Level::Warning, text);
         self.actions.push(Action::DropCode { generation });
         if self.reload.tried() == Some(generation) {
-            self.abandon_trial(now);
+            self.abandon_trial(&Reason::DamagedCode, now);
         }
         if self.reload.is_compiling() || self.upgrade.is_under_way() {
             self.reload.ask_again();
@@ -252,7 +252,11 @@ impl Policy {
     fn reload_failed(&mut self, why: &str) {
         self.reload.failed = self.reload.last;
         self.incidents.push(Incident::ReloadFailed(why.to_owned()));
-        let text = format!("The reload failed, and the old version goes on serving: {why}");
+        let what = match self.reload.is_reload(self.reload.last) {
+            true => "The reload failed, and the old version goes on serving",
+            false => "The new executable cannot serve, and the workers of the old one go on",
+        };
+        let text = format!("{what}: {why}");
         self.log(Level::Error, text);
     }
 
@@ -293,12 +297,13 @@ impl Policy {
             Some(_) => self.roll_back(why, now),
             None => {
                 self.reload_failed(why);
-                self.abandon_trial(now);
+                self.abandon_trial(&Reason::VersionFailed, now);
             }
         }
     }
 
-    pub(super) fn abandon_trial(&mut self, now: Instant) {
+    /// Gives up the version that is being tried: its workers that start end for this reason.
+    pub(super) fn abandon_trial(&mut self, reason: &Reason, now: Instant) {
         let Some(candidate) = self.reload.trying.take() else {
             return;
         };
@@ -307,7 +312,7 @@ impl Policy {
         let starting =
             self.ids(|worker: &Worker| worker.generation == tried && worker.is_starting());
         for id in starting {
-            self.kill(id, Reason::Reload, now);
+            self.kill(id, reason.clone(), now);
         }
     }
 }

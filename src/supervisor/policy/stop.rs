@@ -62,7 +62,7 @@ impl Policy {
                 self.log(Level::Info, text);
                 self.mode = ServerMode::Delaying { until: now + delay };
                 self.actions.push(Action::Withdraw);
-                self.abandon_changes(now);
+                self.abandon_changes(&Reason::Shutdown, now);
             }
             ServerMode::Booting | ServerMode::Serving => self.drain(now),
             ServerMode::Delaying { .. } | ServerMode::Draining => {
@@ -84,7 +84,7 @@ impl Policy {
             self.mode = ServerMode::Killing { failure: None };
             self.actions.push(Action::CloseListeners);
         }
-        self.kill_all(now);
+        self.kill_all(&Reason::Shutdown, now);
     }
 
     /// The application cannot start: everything ends, with this status and for this reason.
@@ -98,25 +98,25 @@ impl Policy {
         };
         let failure = Some((status, why));
         self.mode = ServerMode::Killing { failure };
-        self.kill_all(now);
+        self.kill_all(&Reason::StartFailed, now);
     }
 
-    fn kill_all(&mut self, now: Instant) {
-        self.abandon_changes(now);
+    fn kill_all(&mut self, reason: &Reason, now: Instant) {
+        self.abandon_changes(reason, now);
         for id in self.ids(|worker| !worker.is_killed()) {
-            self.kill(id, Reason::Shutdown, now);
+            self.kill(id, reason.clone(), now);
         }
     }
 
-    /// Nothing new is begun any more.
-    fn abandon_changes(&mut self, now: Instant) {
+    /// Nothing new is begun any more, and workers of what was begun end for this reason.
+    fn abandon_changes(&mut self, reason: &Reason, now: Instant) {
         if self.reload.is_compiling() {
             self.actions.push(Action::KillCompiler);
         }
         if self.upgrade.has_process() {
             self.actions.push(Action::KillSuccessor);
         }
-        self.abandon_trial(now);
+        self.abandon_trial(reason, now);
     }
 
     pub(super) fn drain(&mut self, now: Instant) {
@@ -124,7 +124,7 @@ impl Policy {
         self.mode = ServerMode::Draining;
         self.actions.push(Action::Withdraw);
         self.actions.push(Action::CloseListeners);
-        self.abandon_changes(now);
+        self.abandon_changes(&Reason::Shutdown, now);
         // Behind a load balancer clients keep their connections: they are told that their next answer is the last one.
         let retiring = !self.settings.shutdown_delay.is_zero();
         for id in self.ids(|worker| !worker.is_killed()) {

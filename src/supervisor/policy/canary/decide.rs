@@ -201,7 +201,7 @@ impl Policy {
             "Canary: version {generation} is rolled back, and version {served} goes on serving: {why}"
         );
         self.log(Level::Error, text);
-        self.abandon_trial(now);
+        self.abandon_trial(&Reason::Canary, now);
     }
 
     /// Has workers of a version leave that is not tried any more.

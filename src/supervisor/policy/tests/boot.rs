@@ -45,6 +45,29 @@ fn a_worker_that_dies_before_the_first_is_ready_ends_the_server_with_its_last_wo
     world.reap();
     let failure = (Status::Application, "no such import".to_owned());
     assert_eq!(world.ended, Some(Some(failure)));
+    assert_eq!(world.ends_said(), ["the start failed"; 2]);
+}
+
+/// Where nothing was reloaded, nobody is told so.
+#[test]
+fn workers_that_start_are_said_to_end_by_what_ended_them() {
+    for stop in [Event::Stop, Event::Quit] {
+        let mut world = World::new(settings(3));
+        world.compiled();
+        world.on(stop);
+        world.reap();
+        assert_eq!(world.ended, Some(None));
+        assert_eq!(world.ends_said(), ["shutdown"; 3]);
+    }
+    let mut world = World::new(settings(3));
+    world.found();
+    let id = world.doing(ProcessState::Starting)[0];
+    world.crashes(id);
+    world.reap();
+    assert_eq!(
+        world.ends_said()[1..],
+        ["its compiled code is made again"; 2]
+    );
 }
 
 #[test]

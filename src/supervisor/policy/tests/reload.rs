@@ -45,6 +45,7 @@ fn a_version_that_does_not_start_leaves_the_old_one_serving() {
     world.settle();
     world.pass(60 * SECOND);
     assert_eq!((world.serving_now(), world.generations()), (2, vec![1]));
+    assert_eq!(world.ends_said(), ["it could not start"]);
     assert!(world.has_said("The reload failed, and the old version goes on serving"));
     let id = world.doing(ProcessState::Serving)[0];
     world.crashes(id);
@@ -151,4 +152,31 @@ fn a_version_that_mends_one_that_always_crashes_is_tried_at_once() {
     world.on(Event::Reload);
     world.compiled();
     assert_eq!(world.generations(), [2]);
+}
+
+#[test]
+fn a_stop_while_a_version_is_tried_is_told_as_a_stop() {
+    let mut world = World::serving(settings(2));
+    world.on(Event::Reload);
+    world.compiled();
+    assert_eq!(world.doing(ProcessState::Starting).len(), 1);
+    world.on(Event::Stop);
+    world.reap();
+    assert_eq!(world.ends_said(), ["shutdown"; 3]);
+}
+
+#[test]
+fn the_other_workers_of_a_version_that_does_not_start_are_said_to_end_by_that() {
+    // Of sixteen workers two are replaced at a time.
+    let mut world = World::serving(settings(16));
+    world.on(Event::Reload);
+    world.compiled();
+    let starting = world.doing(ProcessState::Starting);
+    assert_eq!(starting.len(), 2);
+    world.crashes(starting[0]);
+    world.reap();
+    assert_eq!(
+        world.ends_said(),
+        ["it could not start", "its version does not start"]
+    );
 }

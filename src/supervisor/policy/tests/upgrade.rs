@@ -88,6 +88,7 @@ fn what_is_inherited_serves_until_the_new_version_is_ready() {
     world.compiled();
     world.settle();
     assert_eq!((world.serving_now(), world.generations()), (3, vec![2]));
+    assert_eq!(world.ends_said(), ["replaced with the executable"; 3]);
     assert!(
         world
             .policy
@@ -110,6 +111,8 @@ fn where_the_new_version_does_not_compile_what_is_inherited_goes_on() {
     let mut world = World { policy, ..before };
     world.perform(actions);
     world.compile_failed("broken");
+    let expected = "The new executable cannot serve, and the workers of the old one go on: broken";
+    assert_eq!(world.said(Level::Error), [expected]);
     let id = world.doing(ProcessState::Serving)[0];
     world.crashes(id);
     world.settle();
