@@ -10,6 +10,7 @@ use std::os::fd::{AsFd, AsRawFd};
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Seen {
     pub device: u64,
+    pub inode: u64,
     /// The kind of the file, and who may do what with it (inode(7)).
     pub mode: u32,
     pub links: u64,
@@ -19,6 +20,13 @@ pub struct Seen {
     pub modified: (i64, u32),
     /// Not every file system knows when a file was made.
     pub made: Option<(i64, u32)>,
+}
+
+impl Seen {
+    /// The kind of the file, one of S_IFREG, S_IFDIR and the others.
+    pub fn kind(&self) -> u32 {
+        self.mode & libc::S_IFMT
+    }
 }
 
 /// Looks at what a directory has under this name, without following a link; or at the open file itself, with no name.
@@ -48,6 +56,7 @@ pub fn look(directory: impl AsFd, name: &CStr) -> io::Result<Seen> {
     let knows_made = found.stx_mask & libc::STATX_BTIME != 0;
     Ok(Seen {
         device: libc::makedev(found.stx_dev_major, found.stx_dev_minor),
+        inode: found.stx_ino,
         mode: found.stx_mode.into(),
         links: found.stx_nlink.into(),
         size: found.stx_size,
@@ -84,7 +93,7 @@ mod tests {
         let metadata = std::fs::metadata(directory.join("file")).unwrap();
         let file = File::open(directory.join("file")).unwrap();
         for seen in [look(&opened, c"file").unwrap(), look(&file, c"").unwrap()] {
-            assert_eq!(seen.device, metadata.dev());
+            assert_eq!((seen.device, seen.inode), (metadata.dev(), metadata.ino()));
             assert_eq!(seen.mode, metadata.mode());
             assert_eq!((seen.links, seen.size), (1, 9));
             assert_eq!(seen.modified.0, metadata.mtime());

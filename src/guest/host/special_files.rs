@@ -36,15 +36,34 @@ pub async fn open_at(state: &mut HostState, directory: Fd, wish: Wish) -> FsResu
     if !how.contains(OpenFlags::CREATE | OpenFlags::EXCLUSIVE) {
         let same = Resource::new_borrow(directory.rep());
         let found = at_hand::stat_at(state, same, path_flags, path.clone()).await;
-        if let Ok(found) = found
-            && let Some(what) = special(found.type_)
-        {
-            deny(&path, what);
-            return Err(ErrorCode::Unsupported.into());
+        if let Ok(found) = found {
+            if let Some(what) = special(found.type_) {
+                deny(&path, what);
+                return Err(ErrorCode::Unsupported.into());
+            }
+            if let Some(opened) = open_at_hand(state, &directory, &path, (path_flags, how, flags))?
+            {
+                return Ok(opened);
+            }
         }
     }
     let mut files = state.filesystem();
     files.open_at(directory, path_flags, path, how, flags).await
+}
+
+fn open_at_hand(
+    state: &mut HostState,
+    directory: &Fd,
+    path: &str,
+    wanted: (PathFlags, OpenFlags, DescriptorFlags),
+) -> FsResult<Option<Fd>> {
+    let Descriptor::Dir(directory) = state.table().get(directory)? else {
+        return Ok(None);
+    };
+    let opened = state.local().open_as(directory, path, wanted);
+    Ok(opened
+        .map(|opened| state.table_mut().push(opened))
+        .transpose()?)
 }
 
 const PIPE: &str = "a named pipe, or the like, which would be waited for";

@@ -1,6 +1,7 @@
 //! Files beneath a directory of a guest are found as the guest finds them: links and `..` do not leave it.
 
 use crate::guest::host::at_hand::LocalDevices;
+use nix::fcntl::OFlag;
 use std::fs::File;
 use std::sync::Arc;
 use std::time::SystemTime;
@@ -54,8 +55,11 @@ impl Beneath {
 
     /// Opens a file; returns `None` where there is none, or where it may not be used in this way.
     pub async fn open(&mut self, path: &str, flags: DescriptorFlags) -> Option<Arc<File>> {
-        let writable = flags.contains(DescriptorFlags::WRITE);
-        if let Some(file) = self.local.open(&self.place, path, writable) {
+        let mode = match flags.contains(DescriptorFlags::WRITE) {
+            true => OFlag::O_RDWR,
+            false => OFlag::O_RDONLY,
+        };
+        if let Some(file) = self.local.open(&self.place, path, mode) {
             return Some(Arc::new(file));
         }
         let (follow, options) = (PathFlags::SYMLINK_FOLLOW, OpenFlags::empty());

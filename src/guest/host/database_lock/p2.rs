@@ -46,7 +46,7 @@ pub async fn metadata_hash_at(
     if holds(&mut *state, &fd, &path) {
         return Err(ErrorCode::NoEntry.into());
     }
-    state.filesystem().metadata_hash_at(fd, flags, path).await
+    at_hand::metadata_hash_at(state, fd, flags, path).await
 }
 
 pub async fn set_times_at(

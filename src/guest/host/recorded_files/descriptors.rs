@@ -287,7 +287,7 @@ impl HostDescriptor for RecordedFiles<'_> {
 
     async fn metadata_hash(&mut self, fd: Fd) -> FsResult<MetadataHashValue> {
         let called = format!("metadata-hash {}", self.name(&fd));
-        recorded!(self, called, self.files().metadata_hash(fd).await)
+        recorded!(self, called, at_hand::metadata_hash(self.0, fd).await)
     }
 
     async fn metadata_hash_at(
