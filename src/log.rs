@@ -7,6 +7,7 @@
 mod access;
 mod bar;
 mod destination;
+mod emit;
 mod encode;
 mod failed;
 mod format;
@@ -21,6 +22,7 @@ pub mod writer;
 pub use access::AccessRecord;
 pub use bar::{Bar, Spinner};
 pub use destination::Destination;
+pub use emit::take_lost;
 pub use encode::{escape, push_target, timestamp};
 pub use failed::{FailedRequest, failed};
 pub use format::{AccessFormat, CapturedFields};
@@ -28,6 +30,7 @@ pub use guest::{GuestLine, GuestStream, guest};
 
 use crate::trace::Trace;
 use anyhow::{Context, Result};
+use emit::emit;
 use encode::{Json, Lines, Timestamp, push_trace};
 use line_writer::LineWriter;
 use std::fmt::{self, Write as _};
@@ -100,6 +103,7 @@ pub fn init(settings: Settings) -> Result<()> {
 pub fn reopen() {
     STDOUT.prepare();
     STDERR.prepare();
+    emit::begin_counting();
 }
 
 /// Lists the descriptors that a child which logs must keep.
@@ -211,24 +215,8 @@ pub fn last_words(text: &str) {
     let (line, file) = (format!("{}\n", escape(text)), &settings().file);
     emit(&STDERR, file, Level::Critical, &line);
     if *file != Destination::Standard {
-        LineWriter::new(2).emit(&line, |_| String::new());
-    }
-}
-
-fn emit(output: &LineWriter, destination: &Destination, level: Level, line: &str) {
-    recent::keep(std::ptr::eq(output, &raw const STDOUT), level, line);
-    let marked = |level, line: String| match destination.is_service() {
-        true => system_log::marked(level, &line),
-        false => line,
-    };
-    let about_lost = |lost| {
-        let message = format_args!("{lost} log lines were lost: nobody read them");
-        let (level, now) = (Level::Warning, SystemTime::now());
-        marked(level, self::line(settings(), level, None, now, message))
-    };
-    match destination.is_service() {
-        true => output.emit(&system_log::marked(level, line), about_lost),
-        false => output.emit(line, about_lost),
+        // Nobody else can be told.
+        let _ = LineWriter::new(2).emit(&line, |_, _| String::new());
     }
 }
 

@@ -180,6 +180,13 @@ fn processes(page: &mut MetricsPage<'_>, reading: &Reading) -> Result<(), Error>
     ] {
         page.counters(name, help, [(NONE, totals.one(family))].into_iter())?;
     }
+    page.family(
+        "log_lines_lost",
+        "Lines that could not be written, by log",
+        "log",
+        &totals::LOGS,
+        totals.family(totals::LOG_LINES_LOST),
+    )?;
     let states = [
         WorkerPhase::Starting,
         WorkerPhase::Ready,

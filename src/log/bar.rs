@@ -66,7 +66,7 @@ impl Bar {
             BarOutput::Terminal => {
                 let text = drawn(&self.what, done, self.total, seconds);
                 // What is written next begins where this does.
-                STDERR.emit(&format!("\x1b[K{text}\r"), |_| String::new());
+                let _ = STDERR.emit(&format!("\x1b[K{text}\r"), |_, _| String::new());
                 self.is_drawn = true;
                 self.next = now + DRAWN;
             }
@@ -83,7 +83,7 @@ impl Bar {
 impl Drop for Bar {
     fn drop(&mut self) {
         if self.is_drawn {
-            STDERR.emit("\x1b[K", |_| String::new());
+            let _ = STDERR.emit("\x1b[K", |_, _| String::new());
         }
     }
 }

@@ -21,6 +21,14 @@ pub struct LineWriter {
     state: Mutex<WriterState>,
 }
 
+/// A `Loss` says why a line was lost.
+#[derive(Debug)]
+pub struct Loss {
+    pub why: io::Error,
+    /// The line before it was written.
+    pub is_first: bool,
+}
+
 struct WriterState {
     way: Way,
     /// This is open in the place of the standard stream.
@@ -30,6 +38,8 @@ struct WriterState {
     at_ms: u64,
     /// This many lines were lost since the last that was written.
     lost: u64,
+    /// The last of them was lost for this reason.
+    why: Option<io::Error>,
     /// The last line was cut short, so that the next must not follow it immediately.
     torn: bool,
 }
@@ -42,6 +52,7 @@ impl LineWriter {
             waited_ms: 0,
             at_ms: 0,
             lost: 0,
+            why: None,
             torn: false,
         });
         LineWriter { standard, state }
@@ -52,6 +63,8 @@ impl LineWriter {
         let mut state = self.lock();
         let fd = state.opened.as_ref().map(AsRawFd::as_raw_fd);
         state.way.prepare(fd.unwrap_or(self.standard));
+        // What the parent of this process has lost the parent tells of.
+        state.lost = 0;
     }
 
     /// Writes to this from here on.
@@ -85,51 +98,71 @@ impl LineWriter {
         opened.into_iter().chain(state.way.descriptor()).collect()
     }
 
-    /// Writes a line. `about_lost` words what is said of lines that were lost.
-    pub fn emit(&self, line: &str, about_lost: impl FnOnce(u64) -> String) {
+    /// Writes a line, or says how it was lost. `about_lost` words what is said of lines that were lost before.
+    pub fn emit(
+        &self,
+        line: &str,
+        about_lost: impl FnOnce(u64, &io::Error) -> String,
+    ) -> Result<(), Loss> {
         let mut state = self.lock();
         if state.lost == 0 && !state.torn {
-            state.write(line);
-            return;
+            return state.write(line).map_err(|why| state.loses(why));
         }
         // Nothing is waited for before the reader goes on.
         if !state.way.takes(Duration::ZERO) {
-            state.lost += 1;
-            return;
+            return Err(state.loses(io::ErrorKind::WouldBlock.into()));
         }
-        let (lost, torn) = (std::mem::take(&mut state.lost), state.torn);
+        let torn = state.torn;
         let mut text = if torn { "\n" } else { "" }.to_owned();
-        if lost > 0 {
-            text += &about_lost(lost);
+        if let (lost @ 1.., Some(why)) = (state.lost, &state.why) {
+            text += &about_lost(lost, why);
         }
         text += line;
         state.torn = false;
-        if !state.write(&text) {
-            state.lost += lost;
-            state.torn |= torn;
+        match state.write(&text) {
+            Ok(()) => {
+                (state.lost, state.why) = (0, None);
+                Ok(())
+            }
+            Err(why) => {
+                state.torn |= torn;
+                Err(state.loses(why))
+            }
         }
     }
 }
 
 impl WriterState {
-    /// Writes a line, or counts it among those that were lost.
-    fn write(&mut self, line: &str) -> bool {
+    /// Writes a line, or says why not all of it could be written.
+    fn write(&mut self, line: &str) -> io::Result<()> {
         let mut rest = line.as_bytes();
         while !rest.is_empty() {
-            match self.way.write(rest) {
-                Ok(0) => break,
-                Ok(written) => rest = &rest[written..],
-                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-                Err(error) if error.kind() == io::ErrorKind::WouldBlock && self.wait() => {}
-                // Nobody can be told of it now.
-                Err(_) => break,
-            }
-        }
-        if !rest.is_empty() {
-            self.lost += 1;
+            let why = match self.way.write(rest) {
+                Ok(0) => io::ErrorKind::WriteZero.into(),
+                Ok(written) => {
+                    rest = &rest[written..];
+                    continue;
+                }
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock && self.wait() => continue,
+                Err(error) => error,
+            };
             self.torn = rest.len() < line.len();
+            return Err(why);
         }
-        rest.is_empty()
+        Ok(())
+    }
+
+    /// Counts a line that is lost.
+    fn loses(&mut self, why: io::Error) -> Loss {
+        let is_first = self.lost == 0;
+        self.lost += 1;
+        // An error is made anew of its number, as it cannot be copied.
+        self.why = Some(match why.raw_os_error() {
+            Some(number) => io::Error::from_raw_os_error(number),
+            None => why.kind().into(),
+        });
+        Loss { why, is_first }
     }
 
     /// Waits for room for as long as is left of `LONGEST_WAIT`, and says whether there is any.

@@ -6,7 +6,9 @@ use super::pipes::{self, LogOrder};
 use super::system_log::{self, SystemLog};
 use crate::sys::channel::{self, Piece, Received};
 use crate::sys::file;
+use crate::{error, info, warning};
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
+use std::io;
 use std::os::fd::{AsFd, OwnedFd};
 use std::time::{Duration, Instant};
 
@@ -15,6 +17,9 @@ const PAUSE: Duration = Duration::from_millis(500);
 
 /// At the end, what cannot be written is tried for this long.
 const LAST: Duration = Duration::from_secs(3);
+
+/// That a log cannot be written is told no more often than this.
+const BETWEEN: Duration = Duration::from_secs(60);
 
 /// A line that is longer leaves in pieces where the system's log takes it.
 const LONGEST: usize = 32 << 10;
@@ -37,12 +42,16 @@ pub fn run(orders: OwnedFd) {
         let mut written = true;
         for (reader, stream) in &mut streams {
             written &= pass_on(reader, stream, &mut buffer);
+            stream.tell();
         }
         let over = streams.iter().all(|(reader, _)| reader.is_none());
         if over && last.is_none() {
             last = Some(Instant::now() + LAST);
         }
         if last.is_some_and(|last| written || Instant::now() >= last) {
+            for (reader, stream) in &mut streams {
+                stream.tell_of_rest(reader.as_ref(), &mut buffer);
+            }
             return;
         }
         wait(&streams, orders.as_ref());
@@ -127,6 +136,12 @@ pub struct LogStream {
     in_line: bool,
     ended: bool,
     behind: bool,
+    /// It is behind for this reason, and not because whoever receives has no time.
+    trouble: Option<io::Error>,
+    /// When that was told last, and whether it was told of the trouble that there is.
+    told: Option<Instant>,
+    is_told: bool,
+    name: String,
 }
 
 impl LogStream {
@@ -139,6 +154,14 @@ impl LogStream {
             in_line: false,
             ended: false,
             behind: false,
+            trouble: None,
+            told: None,
+            is_told: false,
+            name: destination
+                .path()
+                .unwrap_or("-".as_ref())
+                .display()
+                .to_string(),
         }
     }
 
@@ -174,10 +197,45 @@ impl LogStream {
         self.behind
     }
 
+    /// Tells on standard error that lines wait, and that they do no more.
+    fn tell(&mut self) {
+        let name = &self.name;
+        match &self.trouble {
+            Some(why) if !self.is_told && self.told.is_none_or(|it| it.elapsed() >= BETWEEN) => {
+                warning!(
+                    "`{name}` cannot be written: {why}; its lines wait, and are lost when they are too many"
+                );
+                (self.told, self.is_told) = (Some(Instant::now()), true);
+            }
+            None if self.is_told => {
+                info!("`{name}` is written again");
+                self.is_told = false;
+            }
+            _ => {}
+        }
+    }
+
+    /// Tells on standard error how many lines are left, as nothing more is tried.
+    fn tell_of_rest(&mut self, reader: Option<&OwnedFd>, buffer: &mut [u8]) {
+        while let Some(reader) = reader
+            && self.behind
+            && let Ok(Piece::Bytes(length)) = channel::read(reader, buffer)
+        {
+            self.push(&buffer[..length]);
+        }
+        let (name, lines) = (&self.name, self.held.iter().filter(|byte| **byte == b'\n'));
+        if let (lost @ 1.., Some(why)) = (lines.count(), &self.trouble) {
+            error!("{lost} lines of `{name}` are lost: {why}");
+        }
+    }
+
     /// Writes what is held, as far as it can be written now, and says whether that was all.
     pub fn flush(&mut self) -> bool {
         let mut done = 0;
         self.behind = false;
+        if !self.held.is_empty() {
+            self.trouble = None;
+        }
         while done < self.held.len() && !self.behind {
             self.turn_between_lines();
             let rest = &self.held[done..];
@@ -205,8 +263,11 @@ impl LogStream {
                     done += written;
                     self.in_line = self.service.is_none() && self.held[done - 1] != b'\n';
                 }
-                Err(error) if error.kind() == std::io::ErrorKind::Interrupted => {}
-                Err(_) => self.behind = true,
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                Err(error) => {
+                    self.behind = true;
+                    self.trouble = Some(error).filter(|it| it.kind() != io::ErrorKind::WouldBlock);
+                }
             }
         }
         self.held.drain(..done);

@@ -148,6 +148,9 @@ pub enum JobOutcome {
 
 pub const JOB_OUTCOMES: [&str; 3] = ["success", "failure", "left_out"];
 
+/// These are the logs: of what happens, and of requests.
+pub const LOGS: [&str; 2] = ["main", "access"];
+
 pub const CONNECTIONS: Family = Family::first("connections", 1);
 pub const REQUESTS: Family = CONNECTIONS.then("requests", 1);
 /// There is a counter for each class of each method.
@@ -184,9 +187,10 @@ pub const ANSWERS: Family = OUTBOUND.then("answers", 2);
 pub const ANSWER_TIMES: Family = ANSWERS.then("answer_times", STEPS);
 pub const CANARIES: Family = ANSWER_TIMES.then("canaries", CANARY_OUTCOMES.len());
 pub const JOB_RUNS: Family = CANARIES.then("job_runs", JOB_OUTCOMES.len());
+pub const LOG_LINES_LOST: Family = JOB_RUNS.then("log_lines_lost", LOGS.len());
 
 /// These are all families, in their order.
-pub const FAMILIES: [Family; 29] = [
+pub const FAMILIES: [Family; 30] = [
     CONNECTIONS,
     REQUESTS,
     RESPONSES,
@@ -216,9 +220,10 @@ pub const FAMILIES: [Family; 29] = [
     ANSWER_TIMES,
     CANARIES,
     JOB_RUNS,
+    LOG_LINES_LOST,
 ];
 
-const LENGTH: usize = JOB_RUNS.end();
+const LENGTH: usize = LOG_LINES_LOST.end();
 
 /// `Totals` holds the counters of one process. It alone writes them, and so it needs no atomic addition.
 #[derive(Debug)]
@@ -231,6 +236,13 @@ impl Totals {
         debug_assert!(index < family.count);
         if let Some(total) = self.0.get(family.first + index) {
             total.store(total.load(Relaxed).wrapping_add(more), Relaxed);
+        }
+    }
+
+    /// Adds to each counter of a family.
+    pub fn add_all<const N: usize>(&self, family: Family, more: [u64; N]) {
+        for (index, more) in more.into_iter().enumerate().filter(|(_, more)| *more > 0) {
+            self.add(family, index, more);
         }
     }
 

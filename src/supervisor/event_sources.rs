@@ -8,7 +8,8 @@ use super::successor::Successor;
 use super::zygote::Zygote;
 use crate::channel::{ChildMessage, Garbage, Receiver};
 use crate::exit::Status;
-use crate::scoreboard::WorkerPhase;
+use crate::log;
+use crate::scoreboard::{WorkerPhase, totals};
 use crate::sys::process::{self, End};
 use crate::sys::watch::{self, Watch};
 use crate::{debug, warning};
@@ -170,6 +171,9 @@ impl<R: Roles> Supervisor<R> {
                 self.events.push_back(Event::SocketsRenewed);
             }
             self.publish_backlogs();
+            let lost = log::take_lost();
+            let totals = self.forker.scoreboard.carried();
+            totals.add_all(totals::LOG_LINES_LOST, lost);
             let readings = self.readings();
             self.events.push_back(Event::Beat(readings));
             self.events

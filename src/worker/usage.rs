@@ -1,6 +1,7 @@
-//! A worker itself tells what it takes of the machine: nobody else may look into it.
+//! A worker itself tells what it takes of the machine, and what it could not log: nobody else may look into it.
 
-use crate::scoreboard::Slot;
+use crate::log;
+use crate::scoreboard::{Slot, totals};
 use crate::sys::clock;
 use crate::sys::memory::Proportional;
 use std::time::Duration;
@@ -39,6 +40,8 @@ impl Usage {
         );
         let passed = now.saturating_sub(self.at_ns).max(1);
         let busy = thread.saturating_sub(self.thread_ns) as f64 / passed as f64;
+        let lost = log::take_lost();
+        slot.totals().add_all(totals::LOG_LINES_LOST, lost);
         slot.used(Duration::from_nanos(cpu.saturating_sub(self.cpu_ns)), busy);
         // What is less than a microsecond counts the next time.
         self.cpu_ns = cpu - cpu % 1000;

@@ -45,6 +45,7 @@ mod layering;
 mod limits;
 mod logs;
 mod logs_command;
+mod lost_lines;
 mod memory;
 mod metrics;
 mod middleware;

@@ -389,18 +389,6 @@ impl World {
         lines.map(|(_, text)| text.as_str()).collect()
     }
 
-    /// Lists why processes have ended, as it was logged.
-    pub fn ends_said(&self) -> Vec<&str> {
-        let lines = self.said(Level::Debug).into_iter();
-        lines
-            .filter_map(|line| {
-                line.strip_prefix("Child process [")?
-                    .split_once("] ended: ")
-            })
-            .map(|(_, why)| why)
-            .collect()
-    }
-
     pub fn has_said(&self, text: &str) -> bool {
         self.said(Level::Info)
             .iter()

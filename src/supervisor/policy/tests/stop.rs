@@ -2,6 +2,20 @@
 
 use super::*;
 
+impl World {
+    /// Lists why processes have ended, as it was logged.
+    pub fn ends_said(&self) -> Vec<&str> {
+        let lines = self.said(Level::Debug).into_iter();
+        lines
+            .filter_map(|line| {
+                line.strip_prefix("Child process [")?
+                    .split_once("] ended: ")
+            })
+            .map(|(_, why)| why)
+            .collect()
+    }
+}
+
 #[test]
 fn a_stop_drains_everybody_and_ends_when_all_are_gone() {
     let mut world = World::serving(settings(3));
