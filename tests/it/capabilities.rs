@@ -6,6 +6,7 @@ use nix::fcntl::{PosixFadviseAdvice, posix_fadvise};
 use nix::sys::signal::Signal;
 use std::fs;
 use std::path::PathBuf;
+use std::time::{Duration, SystemTime};
 
 /// A fresh directory of this test.
 fn directory(name: &str) -> PathBuf {
@@ -110,6 +111,16 @@ fn a_named_pipe_is_not_opened_and_holds_up_nobody() {
                 "{said}"
             );
         }
+        // The host opens that whose times are set.
+        if option == "--dir-rw" {
+            for path in ["pipe", "pipe&follow=1", "link&follow=1"] {
+                let said = get(server.address, &format!("/touch?path={path}")).text();
+                assert!(
+                    said.to_lowercase().contains("unsupported"),
+                    "{path}: {said}"
+                );
+            }
+        }
         assert_eq!(ask("read=/data/file"), "text\n");
         server.wait_for("denied the guest to open `pipe`: it is a named pipe, or");
         server.signal(Signal::SIGTERM);
@@ -117,13 +128,70 @@ fn a_named_pipe_is_not_opened_and_holds_up_nobody() {
         assert!(!server.printed().contains("killed"), "{}", server.printed());
     }
     // What looks like the lock of a database has the host open that.
-    let mut server = Server::component(guest("behaviours-p3"))
-        .option("--dir", &data)
+    for (option, query, expected) in [
+        ("--dir", "lock?path=a.db.lock", "not made"),
+        (
+            "--dir-rw",
+            "touch?path=link&follow=1",
+            "Err(ErrorCode::Unsupported)",
+        ),
+    ] {
+        let mut server = Server::component(guest("behaviours-p3"))
+            .option(option, &data)
+            .start();
+        let said = get(server.address, &format!("/{query}")).text();
+        assert!(said.starts_with(expected), "{said}");
+        server.signal(Signal::SIGTERM);
+        assert_eq!(server.wait().code(), Some(0));
+    }
+}
+
+/// What the host says of a guest was not bounded as the guest's own words are: one request wrote 100 MB in a second.
+#[test]
+fn what_is_said_of_a_guest_is_bounded() {
+    let home = directory("insisting");
+    nix::unistd::mkfifo(&home.join("pipe"), nix::sys::stat::Mode::S_IRWXU).unwrap();
+    let server = Server::component(guest("behaviours"))
+        .option("--dir", format!("{}::/data", home.display()))
         .start();
-    let said = get(server.address, "/lock?path=a.db.lock").text();
-    assert!(said.starts_with("not made"), "{said}");
-    server.signal(Signal::SIGTERM);
-    assert_eq!(server.wait().code(), Some(0));
+    let said = get(server.address, "/insist?path=pipe&n=5000").text();
+    assert_eq!(said, "opened 0\n");
+    server.wait_for("more such warnings about guests are left out, for up to a second");
+    let lines = server.printed().matches("denied the guest to open").count();
+    // A busy machine takes more than a second for all of it.
+    assert!((100..2500).contains(&lines), "{lines}");
+}
+
+/// The sandbox lets a worker change the times of what is open alone: those of a name were not set.
+#[test]
+fn times_are_set_by_name() {
+    let home = directory("times");
+    fs::create_dir(home.join("folder")).unwrap();
+    fs::write(home.join("file"), "").unwrap();
+    fs::write(home.join("aim"), "").unwrap();
+    std::os::unix::fs::symlink("aim", home.join("link")).unwrap();
+    let set = Duration::new(1_000_000_000, 5);
+    for name in ["behaviours", "behaviours-p3"] {
+        let server = Server::component(guest(name))
+            .option("--dir-rw", format!("{}::/data", home.display()))
+            .start();
+        for (query, there) in [
+            ("file", "file"),
+            ("file&follow=1", "file"),
+            ("folder", "folder"),
+            ("link&follow=1", "aim"),
+        ] {
+            let there = fs::File::open(home.join(there)).unwrap();
+            there.set_modified(SystemTime::now()).unwrap();
+            let said = get(server.address, &format!("/touch?path={query}")).text();
+            assert_eq!(said, "Ok(())\n", "{name}: {query}");
+            let modified = there.metadata().unwrap().modified().unwrap();
+            assert_eq!(modified, SystemTime::UNIX_EPOCH + set, "{name}: {query}");
+        }
+        // Those of the link itself cannot be.
+        let said = get(server.address, "/touch?path=link").text();
+        assert!(said.to_lowercase().contains("unsupported"), "{said}");
+    }
 }
 
 /// Of some devices the open alone does something, and others are waited for.

@@ -1,9 +1,12 @@
-//! Guests that lock databases as SQLite does where there are no locks of files: by making a directory.
+//! Guests that lock databases as SQLite does where there are no locks of files, by making a directory, and that set the
+//! times of files.
 
 use crate::reply;
 use query::Query;
 use std::time::Duration;
+use wasip3::clocks::system_clock::Instant;
 use wasip3::filesystem::preopens;
+use wasip3::filesystem::types::{NewTimestamp, PathFlags};
 use wasip3::http::types::Response;
 
 /// Makes the directory `path` of the first directory that it is given, keeps it for `ms`, and removes it. Says what
@@ -20,4 +23,24 @@ pub async fn lock(query: &Query<'_>) -> Response {
         Ok(()) => reply::text("made and removed\n"),
         Err(error) => reply::text(format!("not removed: {error:?}\n")),
     }
+}
+
+/// Sets the times of what the first directory has at `path`, or of what a link there leads to (`follow`).
+pub async fn touch(query: &Query<'_>) -> Response {
+    let (directory, _) = preopens::get_directories().remove(0);
+    let follow = query.text("follow").is_some();
+    let flags = if follow {
+        PathFlags::SYMLINK_FOLLOW
+    } else {
+        PathFlags::empty()
+    };
+    let time = || {
+        NewTimestamp::Timestamp(Instant {
+            seconds: 1_000_000_000,
+            nanoseconds: 5,
+        })
+    };
+    let path = query.text("path").unwrap_or("data.txt").to_owned();
+    let set = directory.set_times_at(flags, path, time(), time()).await;
+    reply::text(format!("{set:?}\n"))
 }

@@ -47,6 +47,7 @@ impl wasip3::exports::http::handler::Guest for Behaviours {
             "many-headers" => answers::many_headers(&query),
             "settable" => answers::settable(&query),
             "stdio" => answers::stdio(&query),
+            "touch" => files::touch(&query).await,
             "lock" => files::lock(&query).await,
             "sockets" => sockets::talk(&query).await,
             "outbound" => outbound::ask(&query).await,

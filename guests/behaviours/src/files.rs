@@ -2,9 +2,10 @@
 
 use crate::failures;
 use query::Query;
+use wasip2::clocks::wall_clock::Datetime;
 use wasip2::filesystem::preopens::get_directories;
 use wasip2::filesystem::types::{
-    Descriptor, DescriptorFlags, DescriptorStat, DirectoryEntry, OpenFlags, PathFlags,
+    Descriptor, DescriptorFlags, DescriptorStat, DirectoryEntry, NewTimestamp, OpenFlags, PathFlags,
 };
 use wasip2::io::streams::StreamError;
 
@@ -19,7 +20,9 @@ pub fn trap_by_file(query: &Query) {
     let mut known = format!("{name} {content:?}");
     known += &format!("{:?} {:?}", file.get_flags(), file.get_type());
     known += &stat(file.stat().expect("a file"));
-    let hash = directory.metadata_hash_at(PathFlags::empty(), path).expect("a file");
+    let hash = directory
+        .metadata_hash_at(PathFlags::empty(), path)
+        .expect("a file");
     known += &format!("{} {}", hash.lower, hash.upper);
     known += &stat(directory.stat_at(PathFlags::empty(), path).expect("a file"));
     known += &format!("{:?}", directory.readlink_at("link"));
@@ -62,6 +65,42 @@ pub fn grow(query: &Query) -> String {
     text
 }
 
+/// Sets the times of what the first directory has at `path`, or of what a link there leads to (`follow`).
+pub fn touch(query: &Query) -> String {
+    let (directory, _) = &get_directories()[0];
+    let follow = query.text("follow").is_some();
+    let flags = if follow {
+        PathFlags::SYMLINK_FOLLOW
+    } else {
+        PathFlags::empty()
+    };
+    let time = || {
+        NewTimestamp::Timestamp(Datetime {
+            seconds: 1_000_000_000,
+            nanoseconds: 5,
+        })
+    };
+    let path = query.text("path").unwrap_or("data.txt");
+    format!(
+        "{:?}\n",
+        directory.set_times_at(flags, path, time(), time())
+    )
+}
+
+/// Opens `path` of the first directory `n` times; how often that went well.
+pub fn insist(query: &Query) -> String {
+    let (directory, _) = &get_directories()[0];
+    let path = query.text("path").unwrap_or("data.txt");
+    let open = |_: &u64| {
+        let (open, flags) = (OpenFlags::empty(), DescriptorFlags::READ);
+        directory
+            .open_at(PathFlags::empty(), path, open, flags)
+            .is_ok()
+    };
+    let opened = (0..query.number("n", 1)).filter(open).count();
+    format!("opened {opened}\n")
+}
+
 fn open(directory: &Descriptor, path: &str, how: OpenFlags, flags: DescriptorFlags) -> Descriptor {
     let opened = directory.open_at(PathFlags::SYMLINK_FOLLOW, path, how, flags);
     opened.expect("it can be opened")
@@ -70,7 +109,9 @@ fn open(directory: &Descriptor, path: &str, how: OpenFlags, flags: DescriptorFla
 fn read(file: &Descriptor) -> Vec<u8> {
     let mut content = Vec::new();
     loop {
-        let (bytes, end) = file.read(1 << 16, content.len() as u64).expect("it can be read");
+        let (bytes, end) = file
+            .read(1 << 16, content.len() as u64)
+            .expect("it can be read");
         content.extend(bytes);
         if end {
             return content;
@@ -133,8 +174,12 @@ fn written(directory: &Descriptor) -> String {
     drop(stream);
     directory.create_directory_at("folder").expect("it is new");
     let again = directory.create_directory_at("folder");
-    directory.rename_at("new", directory, "folder/old").expect("it is there");
-    directory.symlink_at("folder/old", "newer").expect("it is new");
+    directory
+        .rename_at("new", directory, "folder/old")
+        .expect("it is there");
+    directory
+        .symlink_at("folder/old", "newer")
+        .expect("it is new");
     let gone = directory.unlink_file_at("new");
     let content = String::from_utf8(read(&file)).expect("text");
     format!("{count} {room} {after:?} {again:?} {gone:?} {content}")

@@ -27,6 +27,8 @@ impl wasip2::exports::http::incoming_handler::Guest for Behaviours {
             "trap-by-chance" => failures::trap_by_chance(request, &query),
             "trap-by-file" => files::trap_by_file(&query),
             "file-length" => reply::text(out, &format!("{}\n", files::length(&query))),
+            "touch" => reply::text(out, &files::touch(&query)),
+            "insist" => reply::text(out, &files::insist(&query)),
             "grow" => reply::text(out, &files::grow(&query)),
             "trap-by-length" => panic!("it has {} bytes", files::length(&query)),
             "no-response" => {}

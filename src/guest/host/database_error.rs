@@ -1,6 +1,7 @@
 //! What goes wrong with a database is an error of the guest's, and a line of the log where it is the operator's to mend.
 
-use crate::{log, warning};
+use super::about_guests;
+use crate::log;
 use wasmtime::component::ResourceTableError;
 
 /// A `DriverError` of a kind of database says whether the operator is to hear of it.
@@ -33,7 +34,7 @@ pub fn logged<T, F: DriverError>(name: &str, result: Result<T, F>) -> Result<T, 
     if let Err(failure) = &result
         && let Some(why) = failure.for_operator()
     {
-        warning!(
+        about_guests::tell!(
             "database `{}` failed a guest: {}",
             log::escape(name),
             log::escape(why)
@@ -44,5 +45,5 @@ pub fn logged<T, F: DriverError>(name: &str, result: Result<T, F>) -> Result<T, 
 
 /// Logs that a guest has no database of the name that it asks for.
 pub fn log_ungranted(why: &str) {
-    warning!("a guest asks for a database that it was not granted: {why}");
+    about_guests::tell!("a guest asks for a database that it was not granted: {why}");
 }

@@ -1,5 +1,6 @@
 //! This room is the host that guests see: what it offers, and what of it the operator has granted.
 
+mod about_guests;
 mod at_hand;
 pub mod capabilities;
 mod clock;

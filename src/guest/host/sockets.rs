@@ -1,10 +1,11 @@
 //! A guest may use `wasi:sockets` to reach the peers that a rule names. Names are looked up only if a rule names
 //! them, and the addresses that they resolve to are checked when the guest connects. A guest cannot listen.
 
+use super::about_guests;
 use super::network::{Denial, PeerGrant, PeerScheme, Rules};
 use super::state::HostState;
 use crate::guest::recording::{Recorder, Used};
-use crate::{log, warning};
+use crate::log;
 use std::collections::HashMap;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -91,7 +92,7 @@ impl Peers {
                 Ok(()) => true,
                 Err(denial) => {
                     let said = denial.to_string();
-                    warning!("denied a socket of the guest to {}", log::escape(&said));
+                    about_guests::tell!("denied a socket of the guest to {}", log::escape(&said));
                     false
                 }
             },
@@ -113,7 +114,7 @@ impl Peers {
     fn names(&self, name: &str) -> bool {
         let allowed = name.parse::<IpAddr>().is_ok() || self.rules.name(name);
         if !allowed {
-            warning!(
+            about_guests::tell!(
                 "denied the guest to look up {}: no rule names it; --allow-net {}:PORT would",
                 log::escape(name),
                 log::escape(name)

@@ -2,17 +2,21 @@
 //! other end (fifo(7)), and reading a terminal until somebody types, in a thread that nothing stops, so that neither the
 //! request's time nor a stop of the server would end it. Of a device the open alone may do something: it rewinds a tape,
 //! or starts a watchdog. Guests make none of them themselves.
+//!
+//! Whoever sets the times of a file by its name has the host open it, too.
 
+use super::about_guests;
 use super::at_hand;
 use super::state::HostState;
-use crate::{log, warning};
+use crate::log;
 use wasmtime::component::{Accessor, Linker, Resource};
 use wasmtime_wasi::filesystem::{Descriptor, WasiFilesystem, WasiFilesystemView};
 use wasmtime_wasi::p2::FsResult;
 use wasmtime_wasi::p2::bindings::filesystem::types::{
-    DescriptorFlags, DescriptorType, ErrorCode, HostDescriptor, OpenFlags, PathFlags,
+    DescriptorFlags, DescriptorType, ErrorCode, HostDescriptor, NewTimestamp, OpenFlags, PathFlags,
 };
 use wasmtime_wasi::p3::bindings::filesystem::types as p3;
+use wasmtime_wasi::p3::filesystem::FilesystemResult;
 
 type Fd = Resource<Descriptor>;
 
@@ -34,17 +38,12 @@ pub async fn open_at(state: &mut HostState, directory: Fd, wish: Wish) -> FsResu
     } = wish;
     // What has to be new is nothing that is there.
     if !how.contains(OpenFlags::CREATE | OpenFlags::EXCLUSIVE) {
-        let same = Resource::new_borrow(directory.rep());
-        let found = at_hand::stat_at(state, same, path_flags, path.clone()).await;
-        if let Ok(found) = found {
-            if let Some(what) = special(found.type_) {
-                deny(&path, what);
-                return Err(ErrorCode::Unsupported.into());
-            }
-            if let Some(opened) = open_at_hand(state, &directory, &path, (path_flags, how, flags))?
-            {
-                return Ok(opened);
-            }
+        // What cannot be found, the engine says.
+        let found = ordinary(state, &directory, path_flags, &path).await?;
+        if found.is_some()
+            && let Some(opened) = open_at_hand(state, &directory, &path, (path_flags, how, flags))?
+        {
+            return Ok(opened);
         }
     }
     let mut files = state.filesystem();
@@ -66,6 +65,44 @@ fn open_at_hand(
         .transpose()?)
 }
 
+/// Sets the times of what is neither a named pipe nor a device, by `wasi:filesystem` 0.2. The sandbox lets times be
+/// changed of what is open alone, so the engine is to open what is no link, as it does where it follows links.
+pub async fn set_times_at(
+    state: &mut HostState,
+    (directory, mut path_flags, path): (Fd, PathFlags, String),
+    read: NewTimestamp,
+    written: NewTimestamp,
+) -> FsResult<()> {
+    match ordinary(state, &directory, path_flags, &path).await? {
+        Some(DescriptorType::SymbolicLink) => return Err(ErrorCode::Unsupported.into()),
+        _ => path_flags |= PathFlags::SYMLINK_FOLLOW,
+    }
+    let mut files = state.filesystem();
+    files
+        .set_times_at(directory, path_flags, path, read, written)
+        .await
+}
+
+/// Finds what is to be opened, if it can be found, and fails where that is not opened.
+async fn ordinary(
+    state: &mut HostState,
+    directory: &Fd,
+    path_flags: PathFlags,
+    path: &str,
+) -> FsResult<Option<DescriptorType>> {
+    let same = Resource::new_borrow(directory.rep());
+    let Ok(found) = at_hand::stat_at(state, same, path_flags, path.to_owned()).await else {
+        return Ok(None);
+    };
+    match special(found.type_) {
+        None => Ok(Some(found.type_)),
+        Some(what) => {
+            deny(path, what);
+            Err(ErrorCode::Unsupported.into())
+        }
+    }
+}
+
 const PIPE: &str = "a named pipe, or the like, which would be waited for";
 const DEVICE: &str = "a device";
 
@@ -84,7 +121,7 @@ fn special(found: DescriptorType) -> Option<&'static str> {
 
 fn deny(path: &str, what: &str) {
     let path = log::escape(path);
-    warning!("denied the guest to open `{path}`: it is {what}");
+    about_guests::tell!("denied the guest to open `{path}`: it is {what}");
 }
 
 /// Puts these functions in the place of those that open everything.
@@ -115,40 +152,72 @@ pub fn add_to_linker(linker: &mut Linker<HostState>, concurrent: bool) -> wasmti
     Ok(())
 }
 
+type Files = Accessor<HostState, WasiFilesystem>;
+
 /// Does the same for `wasi:filesystem` 0.3.
-fn add_newer(linker: &mut Linker<HostState>) -> wasmtime::Result<()> {
-    use DescriptorType::{
+pub async fn set_newer_times_at(
+    files: &Files,
+    (directory, mut path_flags, path): (Fd, p3::PathFlags, String),
+    read: p3::NewTimestamp,
+    written: p3::NewTimestamp,
+) -> FilesystemResult<()> {
+    use p3::HostDescriptorWithStore as Host;
+    match newer_ordinary(files, &directory, path_flags, &path).await? {
+        Some(p3::DescriptorType::SymbolicLink) => return Err(p3::ErrorCode::Unsupported.into()),
+        _ => path_flags |= p3::PathFlags::SYMLINK_FOLLOW,
+    }
+    type Its = WasiFilesystem;
+    <Its as Host<HostState>>::set_times_at(files, directory, path_flags, path, read, written).await
+}
+
+/// Finds what is to be opened, if it can be found, and fails where that is not opened.
+async fn newer_ordinary(
+    files: &Files,
+    directory: &Fd,
+    path_flags: p3::PathFlags,
+    path: &str,
+) -> FilesystemResult<Option<p3::DescriptorType>> {
+    use p3::DescriptorType::{
         BlockDevice, CharacterDevice, Directory, Fifo, Other, RegularFile, Socket, SymbolicLink,
     };
-    use p3::{
-        DescriptorFlags, DescriptorType, ErrorCode, HostDescriptorWithStore as Host, OpenFlags,
-        PathFlags,
+    use p3::HostDescriptorWithStore as Host;
+    let same = Resource::new_borrow(directory.rep());
+    let found = <WasiFilesystem as Host<HostState>>::stat_at(files, same, path_flags, path.into());
+    let Ok(found) = found.await else {
+        return Ok(None);
     };
-    type Files = WasiFilesystem;
+    let special = match found.type_ {
+        Directory | RegularFile | SymbolicLink => return Ok(Some(found.type_)),
+        BlockDevice | CharacterDevice => DEVICE,
+        Fifo | Socket | Other(_) => PIPE,
+    };
+    deny(path, special);
+    Err(p3::ErrorCode::Unsupported.into())
+}
+
+fn add_newer(linker: &mut Linker<HostState>) -> wasmtime::Result<()> {
+    use p3::{DescriptorFlags, HostDescriptorWithStore as Host, OpenFlags, PathFlags};
     type Asked = (Fd, PathFlags, String, OpenFlags, DescriptorFlags);
     let mut types = linker.instance("wasi:filesystem/types@0.3.0")?;
     types.func_wrap_concurrent(
         "[method]descriptor.open-at",
         |store: &Accessor<HostState>, (fd, path_flags, path, how, flags): Asked| {
             Box::pin(async move {
-                let files = store.with_getter::<Files>(HostState::filesystem);
-                if !how.contains(OpenFlags::CREATE | OpenFlags::EXCLUSIVE) {
-                    let (same, path) = (Resource::new_borrow(fd.rep()), path.clone());
-                    let found =
-                        <Files as Host<HostState>>::stat_at(&files, same, path_flags, path.clone());
-                    let special = found.await.ok().and_then(|found| match found.type_ {
-                        Directory | RegularFile | SymbolicLink => None,
-                        BlockDevice | CharacterDevice => Some(DEVICE),
-                        Fifo | Socket | Other(_) => Some(PIPE),
-                    });
-                    if let Some(what) = special {
-                        deny(&path, what);
-                        return Ok((Err(ErrorCode::Unsupported),));
+                let files = store.with_getter::<WasiFilesystem>(HostState::filesystem);
+                let is_new = how.contains(OpenFlags::CREATE | OpenFlags::EXCLUSIVE);
+                let found = match is_new {
+                    true => Ok(None),
+                    false => newer_ordinary(&files, &fd, path_flags, &path).await,
+                };
+                let opened = match found {
+                    Ok(_) => {
+                        type Its = WasiFilesystem;
+                        <Its as Host<HostState>>::open_at(&files, fd, path_flags, path, how, flags)
+                            .await
                     }
-                }
-                let opened =
-                    <Files as Host<HostState>>::open_at(&files, fd, path_flags, path, how, flags);
-                match opened.await {
+                    Err(error) => Err(error),
+                };
+                match opened {
                     Ok(opened) => Ok((Ok(opened),)),
                     Err(error) => Ok((Err(error.downcast()?),)),
                 }

@@ -4,8 +4,9 @@
 use super::beneath::{Beneath, Obstacle};
 use super::file_lock::{FileKind, FileLock, LockMode};
 use super::{DatabaseLocks, LockDirectory, has_open, p2 as older, p3 as newer};
+use crate::guest::host::about_guests;
 use crate::guest::host::state::HostState;
-use crate::{log, warning};
+use crate::log;
 use std::fs::File;
 use std::sync::Arc;
 use std::time::Duration;
@@ -135,7 +136,7 @@ async fn clear(beneath: &mut Beneath, place: &LockDirectory, mode: LockMode) -> 
     let cleared = beneath.remove(&place.path).await;
     if cleared {
         let path = log::escape(&place.path);
-        warning!(
+        about_guests::tell!(
             "removed the directory `{path}`: an SQLite database was locked by it, and nobody held the lock"
         );
     }

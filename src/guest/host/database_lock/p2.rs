@@ -2,6 +2,7 @@
 
 use super::interface::{Fd, Outcome, give_back, holds, lock};
 use crate::guest::host::at_hand;
+use crate::guest::host::special_files;
 use crate::guest::host::state::HostState;
 use wasmtime::component::Linker;
 use wasmtime_wasi::filesystem::WasiFilesystemView;
@@ -58,8 +59,7 @@ pub async fn set_times_at(
     if holds(&mut *state, &fd, &path) {
         return Ok(());
     }
-    let mut files = state.filesystem();
-    files.set_times_at(fd, flags, path, read, written).await
+    special_files::set_times_at(state, (fd, flags, path), read, written).await
 }
 
 type P2Result<T> = wasmtime::Result<(Result<T, ErrorCode>,)>;

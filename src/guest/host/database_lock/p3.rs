@@ -1,6 +1,7 @@
 //! The functions of `wasi:filesystem` 0.3 that SQLite locks by do, for every other path, what they did.
 
 use super::interface::{Fd, Outcome, give_back, holds, lock};
+use crate::guest::host::special_files;
 use crate::guest::host::state::HostState;
 use wasmtime::component::{Accessor, Linker};
 use wasmtime_wasi::filesystem::{WasiFilesystem, WasiFilesystemView};
@@ -76,7 +77,9 @@ pub(super) fn add_to_linker(linker: &mut Linker<HostState>) -> wasmtime::Result<
                 if holds(store, &fd, &path) {
                     return Ok((Ok(()),));
                 }
-                p3_result(Files::set_times_at(&files(store), fd, flags, path, read, written).await)
+                let (files, named) = (files(store), (fd, flags, path));
+                let set = special_files::set_newer_times_at(&files, named, read, written);
+                p3_result(set.await)
             })
         },
     )

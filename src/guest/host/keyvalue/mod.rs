@@ -7,9 +7,9 @@ mod sqlite;
 
 pub use interface::add_to_linker;
 
+use super::about_guests;
 use crate::log;
 use crate::sys::watch::directory_of;
-use crate::warning;
 use anyhow::{Context, Result, bail};
 use redis::Redis;
 use sqlite::Sqlite;
@@ -201,7 +201,7 @@ impl Store {
 /// Logs a failure, so that the operator hears of it too.
 fn told<T>(result: Result<T, StoreFailure>) -> Result<T, StoreFailure> {
     if let Err(StoreFailure(why)) = &result {
-        warning!("the key-value store failed a guest: {}", log::escape(why));
+        about_guests::tell!("the key-value store failed a guest: {}", log::escape(why));
     }
     result
 }

@@ -2,8 +2,8 @@
 //! one that writes, one that reads. The writes that are waiting are committed together.
 
 use super::{KeyPage, StoreFailure};
+use crate::guest::host::about_guests;
 use crate::guest::host::database_file::{DatabaseFile, fault};
-use crate::warning;
 use anyhow::{Context, Result, bail};
 use rusqlite::{Connection, OpenFlags, OptionalExtension, TransactionBehavior, params};
 use std::path::Path;
@@ -281,7 +281,7 @@ fn write_all(mut connection: Connection, file: &DatabaseFile, jobs: &Receiver<Jo
         let mut finishes = Vec::with_capacity(batch.len());
         let ended = commit(&mut connection, file, batch, &mut finishes);
         if let Err(StoreFailure(why)) = &ended {
-            warning!("the key-value store could not be written: {why}");
+            about_guests::tell!("the key-value store could not be written: {why}");
         }
         for finish in finishes {
             finish(ended.clone());

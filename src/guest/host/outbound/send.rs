@@ -8,8 +8,9 @@ use super::headers::remove_hop_by_hop;
 use super::named_host;
 use super::{Settings, Times};
 use crate::guest::counts::Counts;
+use crate::guest::host::about_guests;
 use crate::guest::host::network::Denial;
-use crate::{debug, log, warning};
+use crate::{debug, log};
 use anyhow::Result;
 use http::header::HOST;
 use http::{Extensions, Method, Request, Response};
@@ -157,7 +158,7 @@ impl OutboundClient {
         match timeout_at(deadline, both).await {
             Ok(Some(permits)) => Ok(permits),
             _ => {
-                warning!(
+                about_guests::tell!(
                     "an outbound request of the guest waited too long for others to end: {} of one request or {} of the \
                      worker are under way (--limit-outbound-per-request, --limit-outbound)",
                     self.settings.of_one,
@@ -252,7 +253,7 @@ impl std::fmt::Display for Causes<'_> {
 
 fn deny(denial: &Denial) -> Error {
     let said = denial.to_string();
-    warning!(
+    about_guests::tell!(
         "denied an outbound request of the guest to {}",
         log::escape(&said)
     );
