@@ -69,24 +69,29 @@ impl FieldBlock {
         }
     }
 
-    /// Has targets in the block replaced; false where more of it is to come.
-    pub fn examine(self, bytes: &mut [u8], targets: &mut Targets) -> bool {
-        match self {
+    /// Has targets in the block replaced, and says whether it has pseudo-header fields, as far as that is known; none where more
+    /// of it is to come.
+    pub fn examine(self, bytes: &mut [u8], targets: &mut Targets) -> Option<bool> {
+        let has_pseudo = match self {
             FieldBlock::One(piece) => targets.examine(&mut bytes[piece]),
             FieldBlock::Several(pieces) => {
                 let all = pieces.iter().map(|piece| &bytes[piece.clone()]);
                 let mut block = all.collect::<Vec<_>>().concat();
-                targets.examine(&mut block);
+                let has_pseudo = targets.examine(&mut block);
                 let mut from = &block[..];
                 for piece in pieces {
                     let changed = from.split_off(..piece.len()).unwrap_or_default();
                     bytes[piece].copy_from_slice(changed);
                 }
+                has_pseudo
             }
-            FieldBlock::Unfinished => return false,
-            FieldBlock::Unfollowed => targets.overlook(),
-        }
-        true
+            FieldBlock::Unfinished => return None,
+            FieldBlock::Unfollowed => {
+                targets.overlook();
+                false
+            }
+        };
+        Some(has_pseudo)
     }
 }
 
@@ -162,7 +167,8 @@ mod tests {
             ]
             .concat();
             let mut targets = Targets::default();
-            assert!(FieldBlock::find(&bytes, MOST_BYTES).examine(&mut bytes, &mut targets));
+            let found = FieldBlock::find(&bytes, MOST_BYTES);
+            assert_eq!(found.examine(&mut bytes, &mut targets), Some(true));
             let seen = [&bytes[HEADER..HEADER + at], &bytes[2 * HEADER + at..]].concat();
             let mut seen = std::str::from_utf8(&seen[3..8]).unwrap().parse().unwrap();
             assert!(targets.restore(&mut seen), "divided at {at}");

@@ -1,6 +1,6 @@
 //! `Frames` follows the frames that an HTTP/2 client sends (RFC 9113 section 4.1): which cost work and bring nothing,
-//! and since when the head of a request is unfinished. Looks into none of them but for targets, and holds heads back
-//! for that until they are whole.
+//! and since when the head of a request is unfinished. Looks into none of them but for targets and for what
+//! trailers may not have, and holds heads back for that until they are whole.
 
 use super::field_blocks::{FieldBlock, MOST_BYTES};
 use super::stream::PREFACE;
@@ -32,6 +32,8 @@ pub struct Frames {
     head: Option<Instant>,
     /// A head has begun that further frames are to end.
     continues: bool,
+    /// The client has begun no stream after this one: another head on it, or on one before, is of trailers.
+    latest: u32,
     /// Streams that are answered before all of their request has come.
     early: HashMap<u32, Arc<BodyReading>>,
     pub targets: Targets,
@@ -78,6 +80,7 @@ impl Frames {
             idle: 0,
             head: None,
             continues: false,
+            latest: 0,
             early: HashMap::new(),
             targets: Targets::default(),
             held: longest_head.saturating_add(AROUND_HEAD).min(MOST_BYTES),
@@ -140,10 +143,16 @@ impl Frames {
                 let Some(header) = bytes.first_chunk().map(Header::read) else {
                     return 0;
                 };
-                if header.kind == HEADERS
-                    && !FieldBlock::find(bytes, self.held).examine(bytes, &mut self.targets)
-                {
-                    return 0;
+                if header.kind == HEADERS {
+                    let block = FieldBlock::find(bytes, self.held);
+                    let Some(has_pseudo) = block.examine(bytes, &mut self.targets) else {
+                        return 0;
+                    };
+                    if has_pseudo && header.stream <= self.latest {
+                        // Trailers that do not end their stream are malformed for the library beneath, too.
+                        bytes[FLAGS] &= !END_STREAM;
+                    }
+                    self.latest = self.latest.max(header.stream);
                 }
                 if self.ends_early(&header) {
                     bytes[FLAGS] &= !END_STREAM;
@@ -310,6 +319,32 @@ pub mod tests {
                 "in pieces of {piece}"
             );
         }
+    }
+
+    #[test]
+    fn trailers_with_fields_of_a_head_are_made_malformed() {
+        let head = frame(HEADERS, END_HEADERS, b"\x83\x84\x86");
+        for (trailers, flags) in [
+            (&b"\x00\x01x\x01v"[..], END_HEADERS | END_STREAM),
+            (b"\x84", END_HEADERS),
+        ] {
+            let bytes = [
+                &head[..],
+                &frame(HEADERS, END_HEADERS | END_STREAM, trailers),
+            ]
+            .concat();
+            for piece in 1..bytes.len() {
+                let mut frames = Frames::new(MOST_BYTES);
+                frames.follow(&mut PREFACE.to_vec(), Instant::now);
+                let passed = passed(&mut frames, &bytes, piece);
+                assert_eq!(passed[head.len() + FLAGS], flags, "in pieces of {piece}");
+            }
+        }
+        // The head itself has its end.
+        let ends = frame(HEADERS, END_HEADERS | END_STREAM, b"\x82\x84\x86");
+        let mut frames = Frames::new(MOST_BYTES);
+        frames.follow(&mut PREFACE.to_vec(), Instant::now);
+        assert_eq!(passed(&mut frames, &ends, 5), ends);
     }
 
     #[test]

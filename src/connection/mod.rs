@@ -9,6 +9,7 @@ mod date;
 mod edits;
 mod eviction;
 mod field_blocks;
+mod field_names;
 mod frames;
 mod framing;
 #[cfg(any(test, feature = "fuzzing"))]

@@ -4,6 +4,7 @@
 //! their client has them; and put back afterwards, percent-encoded as in HTTP/1. What is no target at all becomes one
 //! that is malformed for that library too, which costs one stream.
 
+use super::field_names::FieldNames;
 use super::head::is_for_a_url;
 use super::huffman;
 use http::Uri;
@@ -30,6 +31,7 @@ pub struct Targets {
     bytes: usize,
     /// Somebody may have sent what stands for a target.
     is_blind: bool,
+    names: FieldNames,
 }
 
 /// A `Text` in a head stands behind the byte that says how it is encoded.
@@ -48,10 +50,13 @@ enum TargetCheck {
 }
 
 impl Targets {
-    /// Replaces the target in a head, which is all of a field block.
-    pub fn examine(&mut self, head: &mut [u8]) {
+    /// Replaces the target in a head, which is all of a field block. Says whether it has pseudo-header fields, which trailers
+    /// may not have.
+    pub fn examine(&mut self, head: &mut [u8]) -> bool {
+        self.names.begin();
         // Where it ends too early, whoever reads it says so.
         let _ = self.fields(head);
+        self.names.has_pseudo()
     }
 
     /// Notes that a head was not examined.
@@ -95,7 +100,8 @@ impl Targets {
         while let Some(first) = head.get(at) {
             let prefix = match first {
                 0x80.. => {
-                    integer(head, &mut at, 7)?;
+                    let index = integer(head, &mut at, 7)?;
+                    self.names.see_indexed(index);
                     continue;
                 }
                 0x40.. => 6,
@@ -106,9 +112,19 @@ impl Targets {
                 _ => 4,
             };
             let is_path = match integer(head, &mut at, prefix)? {
-                0 => Text::read(head, &mut at)?.decoded(head)? == b":path",
-                name => PATHS.contains(&name),
+                0 => {
+                    let name = Text::read(head, &mut at)?.decoded(head)?;
+                    self.names.see(&name);
+                    name == b":path"
+                }
+                name => {
+                    self.names.see_indexed(name);
+                    PATHS.contains(&name)
+                }
             };
+            if prefix == 6 {
+                self.names.keep_last();
+            }
             let value = Text::read(head, &mut at)?;
             match is_path {
                 true => self.path(head, &value)?,

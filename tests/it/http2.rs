@@ -201,6 +201,42 @@ fn a_cookie_in_pieces_reaches_the_guest_as_one() {
     assert_eq!(seen.matches("cookie").count(), 1, "{seen}");
 }
 
+/// The library beneath drops these fields of trailers, and took the request for a sound one (RFC 9113 section 8.1).
+#[test]
+fn trailers_with_pseudo_header_fields_are_malformed() {
+    let server = behaviours(&[]);
+    let mut client = Http2::open(server.address).unwrap();
+    // `:method: POST` and `:path: /request`, the latter in the client's table from here on.
+    let head = b"\x83\x86\x01\x04test\x44\x08/request";
+    let sound = http2::raw_head(&[("x-sum", "1")]);
+    let trailers = [
+        http2::raw_head(&[(":path", "/other")]),
+        http2::raw_head(&[(":status", "200")]),
+        http2::raw_head(&[("x-sum", "1"), (":authority", "other")]),
+        b"\x82".to_vec(),
+        b"\xbe".to_vec(),
+    ];
+    for trailers in trailers {
+        let stream = client.ask(0, head).unwrap();
+        client.send(http2::DATA, 0, stream, b"body").unwrap();
+        let ends = http2::END_HEADERS | http2::END_STREAM;
+        client
+            .send(http2::HEADERS, ends, stream, &trailers)
+            .unwrap();
+        let answer = client.wait_for(http2::HEADERS).unwrap();
+        assert_eq!(
+            (answer.stream, answer.payload[0]),
+            (stream, 0x8c),
+            "{trailers:?}"
+        );
+        let stream = client.ask(0, head).unwrap();
+        client.send(http2::DATA, 0, stream, b"body").unwrap();
+        client.send(http2::HEADERS, ends, stream, &sound).unwrap();
+        let seen = String::from_utf8(client.answer(stream).unwrap()).unwrap();
+        assert!(seen.contains("trailer x-sum: 1"), "{seen}");
+    }
+}
+
 /// The stream was reset without an answer and without a word in the log.
 #[test]
 fn a_head_that_is_malformed_is_answered_and_logged() {
