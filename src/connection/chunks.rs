@@ -47,8 +47,9 @@ impl Chunks {
         self == Chunks::Over
     }
 
-    /// Says how many of the bytes belong to the body; an error where it is broken, with how many were valid.
-    pub fn follow(&mut self, bytes: &[u8]) -> Result<usize, usize> {
+    /// Says how many of the bytes belong to the body; an error where it is broken, with how many were valid. `announced` is
+    /// called with the size of each chunk whose line has come.
+    pub fn follow(&mut self, bytes: &[u8], mut announced: impl FnMut(u64)) -> Result<usize, usize> {
         let mut at = 0;
         while at < bytes.len() && !self.are_over() {
             if let Chunks::Data(left) = self {
@@ -62,6 +63,9 @@ impl Chunks {
             } else {
                 *self = self.next(bytes[at]).ok_or(at)?;
                 at += 1;
+                if let Chunks::Data(size) = self {
+                    announced(*size);
+                }
             }
         }
         Ok(at)
@@ -125,7 +129,7 @@ mod tests {
     /// Says how much of the text is a whole body; none where it is broken or unfinished.
     fn length(text: &str) -> Option<usize> {
         let mut chunks = Chunks::default();
-        let read = chunks.follow(text.as_bytes()).ok()?;
+        let read = chunks.follow(text.as_bytes(), |_| {}).ok()?;
         chunks.are_over().then_some(read)
     }
 
@@ -172,7 +176,7 @@ mod tests {
             "0\r\n\rx",
         ] {
             assert!(
-                Chunks::default().follow(body.as_bytes()).is_err(),
+                Chunks::default().follow(body.as_bytes(), |_| {}).is_err(),
                 "{body:?}"
             );
         }

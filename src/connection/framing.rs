@@ -6,8 +6,11 @@
 
 use super::chunks::Chunks;
 use super::head::{self, Framing, is_for_a_url};
-use super::refusal::{HeadRefusal, refused};
-use http::{Request, StatusCode};
+use super::head_end::{empty_line, end};
+use super::refusal::HeadRefusal;
+use crate::request::{AnnouncedBodies, AnnouncedBody};
+use http::Request;
+use std::sync::Arc;
 
 /// The minor version stands at this place of `HTTP/1.1`.
 const MINOR: usize = 7;
@@ -48,6 +51,7 @@ pub struct Follower {
     partial: Vec<u8>,
     /// This many heads were valid.
     requests: u64,
+    announced: AnnouncedBodies,
 }
 
 /// A `Line` says where in a request line the next byte is.
@@ -67,7 +71,7 @@ enum Expected {
     Head,
     /// This much of a body is still to come.
     Length(u64),
-    Chunked(Chunks),
+    Chunked(Chunks, Arc<AnnouncedBody>),
     /// Nothing more is read.
     Refused,
 }
@@ -90,7 +94,13 @@ impl Follower {
             limits,
             partial: Vec::new(),
             requests: 0,
+            announced: AnnouncedBodies::default(),
         }
+    }
+
+    /// Gives what chunked bodies announce.
+    pub fn announced(&self) -> AnnouncedBodies {
+        self.announced.clone()
     }
 
     pub fn requests(&self) -> u64 {
@@ -99,7 +109,7 @@ impl Follower {
 
     /// Says whether the body of a request is still to come.
     pub fn is_in_body(&self) -> bool {
-        matches!(self.state, Expected::Length(_) | Expected::Chunked(_))
+        matches!(self.state, Expected::Length(_) | Expected::Chunked(..))
     }
 
     /// Returns what a head that was refused, or did not come to its end, asks for, where its first line is sound.
@@ -146,7 +156,8 @@ impl Follower {
                     }
                     at += read;
                 }
-                Expected::Chunked(chunks) => match chunks.follow(rest) {
+                Expected::Chunked(chunks, body) => match chunks.follow(rest, |size| body.add(size))
+                {
                     Ok(read) => {
                         if chunks.are_over() {
                             self.state = Expected::Head;
@@ -232,63 +243,11 @@ impl Follower {
         self.state = match head::validate(head, self.limits.fields)? {
             Framing::Length(0) => Expected::Head,
             Framing::Length(length) => Expected::Length(length),
-            Framing::Chunked => Expected::Chunked(Chunks::default()),
+            Framing::Chunked => Expected::Chunked(Chunks::default(), self.announced.begin()),
         };
         self.requests += 1;
         Ok(())
     }
-}
-
-/// Passes over an empty line; half of one is kept.
-fn empty_line(bytes: &[u8], kept: &mut Vec<u8>) -> Result<usize, HeadRefusal> {
-    match bytes {
-        [b'\r', b'\n', ..] => Ok(2),
-        [b'\r'] => {
-            kept.push(b'\r');
-            Ok(1)
-        }
-        _ => Err(refused(
-            StatusCode::BAD_REQUEST,
-            "a line does not end in CR LF",
-        )),
-    }
-}
-
-/// Finds where the head ends, if it does; the bytes before `known` were looked at before.
-fn end(head: &[u8], known: usize, limits: HeadLimits) -> Result<Option<usize>, HeadRefusal> {
-    let mut line = memchr::memrchr(b'\n', &head[..known]).map_or(0, |feed| feed + 1);
-    let first = line == 0;
-    while let Some(feed) = memchr::memchr(b'\n', &head[line..]) {
-        let feed = line + feed;
-        if feed == 0 || head[feed - 1] != b'\r' {
-            return Err(refused(
-                StatusCode::BAD_REQUEST,
-                "a line does not end in CR LF",
-            ));
-        }
-        if feed >= limits.head {
-            break;
-        }
-        if feed == line + 1 {
-            return Ok(Some(feed + 1));
-        }
-        line = feed + 1;
-    }
-    if head.len() < limits.head {
-        return Ok(None);
-    }
-    let begun = &head[..limits.head.min(head.len())];
-    let in_method = memchr::memchr(b' ', begun).is_none();
-    Err(if first && line == 0 && in_method {
-        head::METHOD_TOO_LONG
-    } else if first && line == 0 {
-        refused(StatusCode::URI_TOO_LONG, "its request line is too long")
-    } else {
-        refused(
-            StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE,
-            "its head is too large",
-        )
-    })
 }
 
 #[cfg(test)]

@@ -7,7 +7,7 @@ use super::timeouts::{LAST_BYTES, Lingering, UNREAD_REQUEST};
 use super::watchdog::{Manner, Stop, WatchedConnection};
 use super::{Busy, ClientConnection, date, websocket};
 use crate::request::websocket::OpenedWebSocket;
-use crate::request::{Body, Incoming, asks_first};
+use crate::request::{AnnouncedBodies, Body, Incoming, asks_first};
 use http::{HeaderValue, Request, Response, StatusCode, Version, header};
 use http_body::Body as _;
 use hyper::server::conn::http1::Builder;
@@ -32,13 +32,14 @@ const BUFFER: usize = 128 << 10;
 pub async fn serve(client: Rc<ClientConnection>, mut stream: Stream) {
     let activity = client.activity.clone();
     let limits = client.connections.settings.head;
-    stream.follow(
+    let announced = stream.follow(
         limits,
         &client.connections.write_batcher,
         &client.connections.unsent,
     );
     let opened = Rc::new(RefCell::new(None));
-    let service = service_fn(|request| answer(client.clone(), request, opened.clone()));
+    let service =
+        service_fn(|request| answer(client.clone(), request, opened.clone(), announced.clone()));
     let mut builder = Builder::new();
     builder
         .half_close(false)
@@ -105,6 +106,7 @@ async fn answer(
     client: Rc<ClientConnection>,
     request: Request<hyper::body::Incoming>,
     opened: Rc<RefCell<Option<OpenedWebSocket>>>,
+    announced: AnnouncedBodies,
 ) -> Result<Response<Body>, Infallible> {
     let busy = Busy::begin(&client.activity);
     let version = request.version();
@@ -113,9 +115,12 @@ async fn answer(
         && asks_first(request.headers())
         && !request.body().is_end_stream();
     let asked = asks.then(Arc::<AtomicBool>::default);
+    let is_chunked = request.headers().contains_key(header::TRANSFER_ENCODING);
+    let announced = is_chunked.then(|| announced.next()).flatten();
     let request = request.map(|body| Incoming::Http1 {
         body,
         asked: asked.clone(),
+        announced,
     });
     let progress = client.activity.progress();
     let mut response = match client.asks_for_websocket(&request) {

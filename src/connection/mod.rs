@@ -15,6 +15,7 @@ mod framing;
 #[cfg(any(test, feature = "fuzzing"))]
 pub mod fuzzing;
 mod head;
+mod head_end;
 mod http1;
 mod http2;
 mod huffman;

@@ -9,6 +9,7 @@ use super::resets::{Release, Resets};
 use super::transport::Transport;
 use super::unsent::{HeldBytes, Unsent};
 use super::write_batcher::WriteBatcher;
+use crate::request::AnnouncedBodies;
 use bytes::{Buf, BytesMut};
 use http::Request;
 use std::io;
@@ -92,16 +93,19 @@ impl Stream {
         }
     }
 
-    /// Follows HTTP/1 from here on, whose answers leave with those of others.
+    /// Follows HTTP/1 from here on, whose answers leave with those of others. Gives what its chunked bodies announce.
     pub fn follow(
         &mut self,
         limits: HeadLimits,
         write_batcher: &Rc<WriteBatcher>,
         unsent: &Rc<Unsent>,
-    ) {
-        self.follower = Some(Follower::new(limits));
+    ) -> AnnouncedBodies {
+        let follower = Follower::new(limits);
+        let announced = follower.announced();
+        self.follower = Some(follower);
         self.unsent = Some(unsent.clone());
         self.transport.socket().send_with(write_batcher);
+        announced
     }
 
     /// Gives what this ran over, for whoever speaks something else from here on: none where more has come already.

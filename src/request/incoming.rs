@@ -1,5 +1,6 @@
 //! An `Incoming` is the body of a request as it comes from the client's connection.
 
+use super::announced_body::AnnouncedBody;
 use super::length;
 use bytes::Bytes;
 use http::{HeaderMap, header};
@@ -21,6 +22,8 @@ pub enum Incoming {
         body: hyper::body::Incoming,
         /// The client waits to be told to send the body (RFC 9110 section 10.1.1), and this says whether it was.
         asked: Option<Arc<AtomicBool>>,
+        /// The body is chunked, and has announced this.
+        announced: Option<Arc<AnnouncedBody>>,
     },
     Http2(Streamed),
 }
@@ -43,6 +46,14 @@ impl Incoming {
                 asked.as_ref().is_some_and(|asked| !asked.load(Relaxed))
             }
             Incoming::Http2(streamed) => streamed.is_unasked(),
+        }
+    }
+
+    /// Returns how many bytes the body has at least, as far as it has said so after its head.
+    pub fn announced(&self) -> u64 {
+        match self {
+            Incoming::Http1 { announced, .. } => announced.as_ref().map_or(0, |it| it.bytes()),
+            Incoming::Http2(_) => 0,
         }
     }
 
@@ -77,7 +88,14 @@ impl Body for Incoming {
         cx: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, Broken>>> {
         match &mut *self {
-            Incoming::Http1 { body, asked } => {
+            Incoming::Http1 {
+                body,
+                asked,
+                announced,
+            } => {
+                if let Some(announced) = announced {
+                    announced.wakes(cx.waker());
+                }
                 if let Some(asked) = asked {
                     asked.store(true, Relaxed);
                 }

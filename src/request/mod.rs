@@ -3,6 +3,7 @@
 
 mod admission;
 mod ambiguous_names;
+mod announced_body;
 mod body;
 mod client;
 mod client_progress;
@@ -37,6 +38,7 @@ mod upload;
 mod waiting;
 pub mod websocket;
 
+pub use announced_body::{AnnouncedBodies, AnnouncedBody};
 pub use body::Body;
 pub use client_progress::ClientProgress;
 pub use drain::{LINGER, LINGER_IDLE};
@@ -258,7 +260,9 @@ impl Requests {
             return Err(Refusal::UnknownMethod);
         }
         let declared = incoming::declared(request.headers()).map_err(|_| Refusal::BadRequest)?;
-        if request.body().size_hint().lower().max(declared) > self.settings.body {
+        let body = request.body();
+        let known = body.size_hint().lower().max(body.announced());
+        if known.max(declared) > self.settings.body {
             return Err(Refusal::Body(UploadError::TooLarge));
         }
         Ok(())

@@ -169,11 +169,19 @@ impl Body for Upload {
     ) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
         let waker = Waker::from(self.upload_state.clone());
         *lock(&self.upload_state.reader) = Some(cx.waker().clone());
+        let mut is_too_large = false;
         let polled = match &mut *lock(&self.upload_state.body) {
             _ if self.is_whole => Poll::Ready(None),
-            Some(body) => Pin::new(body).poll_frame(&mut Context::from_waker(&waker)),
+            Some(body) => {
+                let polled = Pin::new(&mut *body).poll_frame(&mut Context::from_waker(&waker));
+                is_too_large = body.announced() > self.limits.most;
+                polled
+            }
             None => Poll::Ready(Some(Err(Broken))),
         };
+        if is_too_large {
+            return Poll::Ready(Some(Err(self.fail(UploadError::TooLarge))));
+        }
         match polled {
             Poll::Ready(Some(Ok(frame))) => {
                 let length = frame.data_ref().map_or(0, Bytes::len) as u64;

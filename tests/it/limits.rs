@@ -66,6 +66,31 @@ fn a_body_is_bounded_before_and_while_it_comes() {
     );
 }
 
+/// All of the chunk was waited for, and at last the client was told that it was too slow.
+#[test]
+fn a_chunk_that_is_beyond_the_limit_is_refused_when_it_is_announced() {
+    let server = behaviours(&["--limit-body", "10", "--timeout-idle-body", "120s"]);
+    let head = "POST /request HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n";
+    for chunks in ["b\r\n", "3\r\nabc\r\n8;x=y\r\n", "ffffffffffffffff\r\n"] {
+        let mut whole = server.connect();
+        assert_eq!(ask(&mut whole, &format!("{head}\r\n{chunks}")), 413);
+        // Once the guest reads it.
+        let mut read = server.connect();
+        read.write(&format!("{head}Expect: 100-continue\r\n\r\n"))
+            .unwrap();
+        assert_eq!(read.head().unwrap().status, 100);
+        assert_eq!(ask(&mut read, chunks), 413);
+    }
+    // Bodies are told apart: each may have as much.
+    let mut pipelined = server.connect();
+    let fits = format!("{head}\r\n9\r\n012345678\r\n0\r\n\r\n");
+    pipelined.write(&fits.repeat(3)).unwrap();
+    for _ in 0..3 {
+        assert_eq!(pipelined.response().unwrap().status, 200);
+    }
+    assert_eq!(ask(&mut pipelined, &format!("{head}\r\nb\r\n")), 413);
+}
+
 #[test]
 fn a_body_that_does_not_come_is_a_408() {
     let server = behaviours(&["--timeout-idle-body", "300ms"]);
