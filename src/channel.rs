@@ -36,6 +36,8 @@ pub enum ChildMessage {
     Ready,
     /// A worker has answered as many requests as it should.
     Spent,
+    /// Something goes on in a worker that nothing ends.
+    Stuck,
     /// The compiler found code of this name in the cache, and is about to load it.
     Found(CodeName),
     /// The compiler has the code of one of the components that it was given.
@@ -95,6 +97,10 @@ impl Reporter {
 
     pub fn spent(&self) {
         self.say(&ChildMessage::Spent);
+    }
+
+    pub fn stuck(&self) {
+        self.say(&ChildMessage::Stuck);
     }
 
     pub fn found(&self, name: CodeName) {
@@ -200,11 +206,13 @@ mod tests {
         reporter.forked(17).unwrap();
         reporter.ready();
         reporter.spent();
+        reporter.stuck();
         reporter.failed(Status::Application, "no such file");
         let next = || receiver.receive().unwrap().unwrap();
         assert_eq!(next(), ChildMessage::Forked { pid: 17 });
         assert_eq!(next(), ChildMessage::Ready);
         assert_eq!(next(), ChildMessage::Spent);
+        assert_eq!(next(), ChildMessage::Stuck);
         let (status, text) = (Status::Application, "no such file".to_owned());
         assert_eq!(next(), ChildMessage::Failed { status, text });
         assert!(receiver.open_descriptor().is_some());

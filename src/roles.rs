@@ -325,6 +325,7 @@ impl ServerRoles {
 
     fn worker(&self, loaded: Option<Loaded>, context: WorkerContext) -> Result<Worker> {
         let (reporter, limit) = (context.reporter.clone(), context.reporter);
+        let stuck = reporter.clone();
         if let Some(loaded) = &loaded {
             log::set_component(loaded.component.clone());
         }
@@ -344,6 +345,7 @@ impl ServerRoles {
                 info!("Application startup complete.");
                 reporter.ready();
             }),
+            stuck: Box::new(move || stuck.stuck()),
             spent: context
                 .max_requests
                 .map(|count| -> (u64, Box<dyn FnOnce()>) {

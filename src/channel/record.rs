@@ -23,6 +23,7 @@ const FAILED: u32 = 4;
 const FOUND: u32 = 5;
 const CACHED: u32 = 6;
 const WRITTEN: u32 = 7;
+const STUCK: u32 = 8;
 
 /// Code may have this many names, each of this many bytes.
 const MOST_NAMES: usize = 2;
@@ -48,6 +49,7 @@ impl From<&ChildMessage> for Record {
             ChildMessage::Forked { pid } => Record::new(FORKED, *pid, b""),
             ChildMessage::Ready => Record::new(READY, 0, b""),
             ChildMessage::Spent => Record::new(SPENT, 0, b""),
+            ChildMessage::Stuck => Record::new(STUCK, 0, b""),
             ChildMessage::Found(name) => Record::new(FOUND, 0, &name.to_bytes()),
             ChildMessage::Code(report) => Record::of_code(report),
             ChildMessage::Failed { status, text } => {
@@ -105,6 +107,7 @@ impl Record {
             FORKED if number > 1 => Ok(ChildMessage::Forked { pid: number }),
             READY => Ok(ChildMessage::Ready),
             SPENT => Ok(ChildMessage::Spent),
+            STUCK => Ok(ChildMessage::Stuck),
             FOUND => {
                 let name = text.try_into().map_err(|_| Garbage)?;
                 Ok(ChildMessage::Found(CodeName::of_bytes(name)))

@@ -38,6 +38,7 @@ pub use host::network::{Rule, Rules};
 pub use host::outbound;
 pub use host::postgres::{DatabaseUrl, PostgresSettings};
 pub use host::sqlite::SqliteSettings;
+pub use host::stuck::is_stuck;
 pub use inspect::inspect;
 pub use instance::body::{GuestBody, is_bodiless};
 pub use instance::call::Request;

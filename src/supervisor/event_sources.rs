@@ -234,6 +234,7 @@ fn of_worker(id: Id, message: ChildMessage) -> Option<Event> {
     match message {
         ChildMessage::Ready => Some(Event::Ready(id)),
         ChildMessage::Spent => Some(Event::Spent(id)),
+        ChildMessage::Stuck => Some(Event::Stuck(id)),
         ChildMessage::Failed { status, text } => Some(Event::LastWords { id, status, text }),
         // It is known already who it is, and it compiles nothing.
         ChildMessage::Forked { .. } | ChildMessage::Found(_) | ChildMessage::Code(_) => None,

@@ -186,7 +186,12 @@ impl Zygote {
                     .note(report)
                     .map_err(|error| (status_of(&error), format!("{error:#}"))),
                 (
-                    Ok(ChildMessage::Code(_) | ChildMessage::Forked { .. } | ChildMessage::Spent),
+                    Ok(
+                        ChildMessage::Code(_)
+                        | ChildMessage::Forked { .. }
+                        | ChildMessage::Spent
+                        | ChildMessage::Stuck,
+                    ),
                     _,
                 ) => Ok(()),
                 (Err(_), _) => Err(internal("the compiler sent what cannot be understood")),

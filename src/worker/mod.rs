@@ -13,7 +13,7 @@ use crate::connection::{
     self, ConnectionList, Connections, ListenerKind, Unsent, WorkerShutdown, WriteBatcher,
 };
 use crate::exit::{Exit, Status};
-use crate::guest::Guest;
+use crate::guest::{self, Guest};
 use crate::request::{self, Requests};
 use crate::sandbox::{Role, Sandbox};
 use crate::scoreboard::{Scoreboard, Slot, SlotRef};
@@ -33,6 +33,9 @@ use tokio::runtime::{Builder, LocalOptions};
 use tokio::task::spawn_local;
 use tokio::time::{Instant, interval, timeout_at};
 use usage::Usage;
+
+/// What goes on in threads when the worker ends, such as a write, has this long to end.
+const THREADS_END: Duration = Duration::from_secs(1);
 
 /// `Settings` says how a worker serves.
 #[derive(Clone, Debug)]
@@ -65,6 +68,8 @@ pub struct Worker {
     pub lifeline: OwnedFd,
     /// The worker calls this once, when it can serve.
     pub ready: Box<dyn FnOnce()>,
+    /// The worker calls this once, where something goes on in it that nothing ends.
+    pub stuck: Box<dyn FnOnce()>,
     /// The worker calls this once, after this many requests.
     pub spent: Option<(u64, Box<dyn FnOnce()>)>,
 }
@@ -77,7 +82,10 @@ impl Worker {
             .enable_all()
             .build_local(LocalOptions::default())
             .context("cannot start the serving loop")?;
-        runtime.block_on(self.serve(descriptors))
+        let served = runtime.block_on(self.serve(descriptors));
+        // Whoever has begun something in a thread is gone, and it may take for ever.
+        runtime.shutdown_timeout(THREADS_END);
+        served
     }
 
     /// Opens what is shared with others before the sandbox is entered, where it cannot be duplicated, and serves.
@@ -124,6 +132,7 @@ impl Worker {
         spawn_local(async move { write_batcher.run().await });
         let period = self.settings.heartbeat;
         spawn_local(beat(slot.clone(), usage, requests.clone(), period));
+        spawn_local(watch_threads(self.settings.heartbeat, self.stuck));
         if let Some((limit, spent)) = self.spent {
             spawn_local(watch_limit(slot.clone(), limit, spent));
         }
@@ -278,4 +287,13 @@ async fn watch_limit(slot: SlotRef, limit: u64, spent: Box<dyn FnOnce()>) {
         ticks.tick().await;
     }
     spent();
+}
+
+/// Says once that a thread does not end; who replaces this worker is not decided here.
+async fn watch_threads(period: Duration, stuck: Box<dyn FnOnce()>) {
+    let mut ticks = interval(period);
+    while !guest::is_stuck() {
+        ticks.tick().await;
+    }
+    stuck();
 }

@@ -4,6 +4,7 @@ mod faults;
 
 use crate::harness::databases::{ask, assert_whole, path, write_while_workers_are_killed};
 use crate::harness::{Connection, Server, eventually, finished, get, guest, wasmserve};
+use nix::sys::signal::Signal;
 use std::path::PathBuf;
 
 const GUEST: &str = "behaviours-sqlite";
@@ -191,6 +192,45 @@ fn a_statement_ends_with_its_time_and_its_request_and_takes_no_more_than_there_i
         "{said}"
     );
     assert_eq!(ask(&server, "query", &["select 1 as a"]), "a: 1");
+}
+
+/// What SQLite holds beside the instances had a bound of its own, and ended the workers of a small machine.
+#[test]
+fn a_statement_takes_no_more_than_a_part_of_the_workers_memory() {
+    let rest = "select length(randomblob(30000000)) as a";
+    for (memory, said) in [
+        ("1GiB", "a: 30000000"),
+        ("64MiB", "error Error::Io(\"out of memory\")"),
+    ] {
+        let server = serve(&file("part"), &["--max-worker-memory", memory]);
+        assert_eq!(ask(&server, "query", &[rest]), said);
+        assert_eq!(ask(&server, "query", &["select 1 as a"]), "a: 1");
+    }
+}
+
+/// One instruction of SQLite, which takes hours.
+const ONE_INSTRUCTION: &str =
+    "select instr(printf('%.*c', 40000000, 'a'), printf('%.*c', 20000000, 'a') || 'b') as a";
+
+/// It held a thread, a connection and a processor until the worker ended, which took all of its time to end.
+#[test]
+fn a_worker_with_a_statement_that_does_not_end_is_replaced_and_ends() {
+    let options = ["--workers", "1", "--timeout-sql", "1s"];
+    let mut server = serve(&file("endless"), &options);
+    let worker = server.workers()[0];
+    let said = ask(&server, "query", &[ONE_INSTRUCTION]);
+    assert!(said.contains("took longer than 1s"), "{said}");
+    server.wait_for("a statement in database `app` was given up and does not end");
+    server.wait_for(&format!(
+        "Child process [{worker}] ended: recycled for what a guest"
+    ));
+    assert_eq!(ask(&server, "query", &["select 1 as a"]), "a: 1");
+    // Nor does a stop wait for one.
+    let said = ask(&server, "query", &[ONE_INSTRUCTION]);
+    assert!(said.contains("took longer than 1s"), "{said}");
+    server.signal(Signal::SIGTERM);
+    assert_eq!(server.wait().code(), Some(0));
+    assert!(!server.printed().contains("killed"), "{}", server.printed());
 }
 
 #[test]

@@ -159,7 +159,7 @@ impl Granted {
                 .map(Store::open)
                 .transpose()?,
             postgres: Databases::open(&capabilities.postgres, &capabilities.outbound.roots)?,
-            sqlite: Files::open(&capabilities.sqlite)?,
+            sqlite: Files::open(&capabilities.sqlite, memory.most())?,
             settings: capabilities.settings.iter().cloned().collect(),
             authorities: (!capabilities.sockets.is_empty())
                 .then(|| Arc::new(capabilities.outbound.roots.store())),

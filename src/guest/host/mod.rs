@@ -33,6 +33,7 @@ pub mod sqlite;
 mod stand_in;
 pub mod standing_resources;
 pub mod state;
+pub mod stuck;
 mod tls;
 pub mod tracked_rng;
 pub(super) mod waiting;

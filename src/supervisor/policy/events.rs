@@ -38,6 +38,8 @@ pub enum Event {
     Ready(Id),
     /// A worker reached its limit of requests.
     Spent(Id),
+    /// Something goes on in a worker that nothing ends.
+    Stuck(Id),
     /// A worker says in its last words why it ends.
     LastWords {
         id: Id,

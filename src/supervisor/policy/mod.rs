@@ -140,6 +140,7 @@ impl Policy {
             Event::CompileFailed { status, reason } => self.compile_failed(status, reason, now),
             Event::Ready(id) => self.ready(id, now),
             Event::Spent(id) => self.due(id, Reason::Requests),
+            Event::Stuck(id) => self.due(id, Reason::Stuck),
             Event::LastWords { id, status, text } => {
                 if let Some(worker) = self.workers.get_mut(&id) {
                     worker.last_words = Some((status, text));

@@ -21,6 +21,8 @@ pub enum Reason {
         silent: Duration,
         answering: String,
     },
+    /// Something goes on in the worker that nothing ends.
+    Stuck,
     /// A listening socket was bound anew, and it has the old one.
     Sockets,
     Reload,
@@ -51,7 +53,12 @@ impl Reason {
     pub fn is_recycling(&self) -> bool {
         matches!(
             self,
-            Reason::Requests | Reason::Memory(_) | Reason::Age | Reason::Asked | Reason::Sockets
+            Reason::Requests
+                | Reason::Memory(_)
+                | Reason::Age
+                | Reason::Asked
+                | Reason::Stuck
+                | Reason::Sockets
         )
     }
 
@@ -62,7 +69,7 @@ impl Reason {
             Reason::Memory(_) => EndReason::MaxMemory,
             Reason::Age => EndReason::MaxLifetime,
             Reason::Asked => EndReason::Asked,
-            Reason::Hung { .. } => EndReason::Hung,
+            Reason::Hung { .. } | Reason::Stuck => EndReason::Hung,
             Reason::Sockets => EndReason::Sockets,
             Reason::Reload
             | Reason::Executable
@@ -81,7 +88,7 @@ impl Reason {
     pub fn level(&self) -> Level {
         match self {
             Reason::Hung { .. } | Reason::Startup(_) => Level::Error,
-            Reason::Drain(_) | Reason::Capacity(_) => Level::Warning,
+            Reason::Drain(_) | Reason::Capacity(_) | Reason::Stuck => Level::Warning,
             _ => Level::Info,
         }
     }
@@ -107,6 +114,10 @@ impl fmt::Display for Reason {
                     request => write!(f, ", answering {request:?} (--timeout-worker-healthcheck)"),
                 }
             }
+            Reason::Stuck => write!(
+                f,
+                "recycled for what a guest began in it, which does not end"
+            ),
             Reason::Sockets => write!(f, "recycled for its listening socket, which was shut down"),
             Reason::Reload => write!(f, "replaced by a reload"),
             Reason::Executable => write!(f, "replaced with the executable"),

@@ -5,14 +5,16 @@ use super::File;
 use super::authority::authorize;
 use super::interface::wit::{self, QueryResult, RowResult, Value};
 use crate::guest::host::database_error;
-use crate::guest::host::database_file::{self, DatabaseFile};
+use crate::guest::host::database_file;
+use crate::guest::host::{about_guests, stuck};
+use crate::log;
 use rusqlite::config::DbConfig;
 use rusqlite::types::{ToSqlOutput, Value as Owned, ValueRef};
 use rusqlite::{Connection, ErrorCode, InterruptHandle, OpenFlags, Row, Rows, ToSql};
 use std::ffi::c_int;
 use std::path::Path;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
+use std::sync::{Arc, Weak};
 use std::time::Duration;
 use tokio::sync::OwnedSemaphorePermit;
 use tokio::task::spawn_blocking;
@@ -25,7 +27,19 @@ const BUSY: Duration = Duration::from_secs(5);
 const OPEN_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// All of SQLite in one process may have this many bytes: what statements sort and put together is in memory.
-const HEAP: i64 = 256 << 20;
+const HEAP: usize = 256 << 20;
+
+/// It may have no more than one part in this many of what the worker's instances may have: so much is left of the
+/// machine beside those (`--max-worker-memory auto`).
+const PART: usize = 4;
+
+/// It may have so much at least: each connection has a cache of 2 MiB.
+const LEAST: usize = 16 << 20;
+
+/// Says how many bytes SQLite may have where the worker's instances may have this many.
+pub fn heap_beside(instances: usize) -> usize {
+    (instances / PART).clamp(LEAST, HEAP)
+}
 
 /// After this many of its own instructions, a statement looks whether it is still wanted.
 const LOOK: c_int = 10_000;
@@ -102,6 +116,8 @@ pub struct Guarded {
     interrupt: InterruptHandle,
     /// The guest is gone, or has given up.
     gone: Arc<AtomicBool>,
+    /// This is there for as long as the connection.
+    connected: Weak<()>,
 }
 
 type ConnectionWithPermit = (Connection, OwnedSemaphorePermit);
@@ -117,12 +133,15 @@ impl Guarded {
         };
         let gone = Arc::new(AtomicBool::new(false));
         let (opening, asked) = (file.clone(), gone.clone());
-        let opened = in_thread(move || guarded(&opening.file, asked)).await?;
+        let connected = Arc::new(());
+        let weak = Arc::downgrade(&connected);
+        let opened = in_thread(move || guarded(&opening, asked, connected)).await?;
         Ok(Guarded {
             file: file.clone(),
             interrupt: opened.get_interrupt_handle(),
             held: Some((opened, permit)),
             gone,
+            connected: weak,
         })
     }
 
@@ -162,8 +181,17 @@ impl Guarded {
     /// Ends what runs. SQLite forgets an interrupt that comes before a statement has begun, so the statement looks for
     /// itself, too.
     fn give_up(&self) {
-        self.gone.store(true, Relaxed);
+        if self.gone.swap(true, Relaxed) {
+            return;
+        }
         self.interrupt.interrupt();
+        let file = self.file.clone();
+        stuck::watch(self.connected.clone(), move || {
+            let name = log::escape(&file.name);
+            about_guests::tell!(
+                "a statement in database `{name}` was given up and does not end: this worker is replaced"
+            );
+        });
     }
 
     fn held(&mut self) -> Result<ConnectionWithPermit, SqliteError> {
@@ -198,7 +226,7 @@ async fn in_thread<T: Send + 'static>(
 }
 
 /// Connects to a file, which is made where it may be. What is acknowledged is on disk.
-pub fn connect(path: &Path, may_make: bool) -> rusqlite::Result<Connection> {
+pub fn connect(path: &Path, may_make: bool, heap: usize) -> rusqlite::Result<Connection> {
     let mut flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
     flags.set(OpenFlags::SQLITE_OPEN_CREATE, may_make);
     let connection = Connection::open_with_flags(path, flags)?;
@@ -206,20 +234,31 @@ pub fn connect(path: &Path, may_make: bool) -> rusqlite::Result<Connection> {
     connection.pragma_update(None, "synchronous", "full")?;
     // The sandbox has no place for files of its own.
     connection.pragma_update(None, "temp_store", "memory")?;
-    connection.pragma_update_and_check(None, "hard_heap_limit", HEAP, |_| Ok(()))?;
+    // This lowers it alone.
+    let heap = i64::try_from(heap).unwrap_or(i64::MAX);
+    connection.pragma_update_and_check(None, "hard_heap_limit", heap, |_| Ok(()))?;
     Ok(connection)
 }
 
 /// Connects for a guest, to the file that was there from the beginning.
-fn guarded(file: &DatabaseFile, gone: Arc<AtomicBool>) -> Result<Connection, SqliteError> {
+fn guarded(
+    File { file, heap, .. }: &File,
+    gone: Arc<AtomicBool>,
+    connected: Arc<()>,
+) -> Result<Connection, SqliteError> {
     // Connecting reads what is beside the file, and there may be another one when that is done.
     file.check().map_err(SqliteError::Damaged)?;
-    let mut connection = connect(file.path(), false)?;
+    let mut connection = connect(file.path(), false, *heap)?;
     file.check().map_err(SqliteError::Damaged)?;
     connection.set_db_config(DbConfig::SQLITE_DBCONFIG_DEFENSIVE, true)?;
     connection.set_db_config(DbConfig::SQLITE_DBCONFIG_TRUSTED_SCHEMA, false)?;
     connection.authorizer(Some(authorize))?;
-    connection.progress_handler(LOOK, Some(move || gone.load(Relaxed)))?;
+    let is_unwanted = move || {
+        // The connection has it for as long as it has this.
+        let _ = &connected;
+        gone.load(Relaxed)
+    };
+    connection.progress_handler(LOOK, Some(is_unwanted))?;
     Ok(connection)
 }
 
@@ -315,7 +354,7 @@ mod tests {
             connections: 1,
             answer: Duration::from_secs(60),
         };
-        let files = Files::open(&settings).unwrap();
+        let files = Files::open(&settings, usize::MAX).unwrap();
         let file = files.file("app").unwrap();
         let mut runtime = Builder::new_current_thread();
         let runtime = runtime.enable_time().max_blocking_threads(1).build();

@@ -9,7 +9,7 @@ pub use interface::add_to_linker;
 
 use super::database_file::DatabaseFile;
 use anyhow::{Context, Result, bail};
-use connection::connect;
+use connection::{connect, heap_beside};
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
@@ -41,6 +41,8 @@ pub struct File {
     file: DatabaseFile,
     permits: Arc<Semaphore>,
     answer: Duration,
+    /// SQLite may have this many bytes.
+    heap: usize,
     /// Whoever closes the last connection folds the write-ahead log into the database: with this one it is nobody who
     /// answers a request.
     _open: Mutex<rusqlite::Connection>,
@@ -50,18 +52,21 @@ impl Files {
     /// Makes the files where there are none yet: several processes at a time would be in each other's way.
     pub fn prepare(settings: &SqliteSettings) -> Result<()> {
         let mut all = settings.databases.iter();
-        all.try_for_each(|(_, path)| made(path).map(drop))
+        all.try_for_each(|(_, path)| made(path, heap_beside(usize::MAX)).map(drop))
     }
 
-    pub fn open(settings: &SqliteSettings) -> Result<Files> {
+    /// Opens the files in a process whose instances may have `memory` bytes.
+    pub fn open(settings: &SqliteSettings, memory: usize) -> Result<Files> {
+        let heap = heap_beside(memory);
         let files = settings.databases.iter().map(|(name, path)| {
-            let open = Mutex::new(made(path)?);
+            let open = Mutex::new(made(path, heap)?);
             let about = || format!("database `{}` cannot be looked at", path.display());
             let file = File {
                 name: name.clone(),
                 file: DatabaseFile::of(path).with_context(about)?,
                 permits: Arc::new(Semaphore::new(settings.connections)),
                 answer: settings.answer,
+                heap,
                 _open: open,
             };
             Ok((name.clone(), Arc::new(file)))
@@ -76,9 +81,9 @@ impl Files {
 
 /// Connects to a database, and makes it where there is none. A write-ahead log lets readers and a writer work side by
 /// side; the file remembers it.
-fn made(path: &Path) -> Result<rusqlite::Connection> {
+fn made(path: &Path, heap: usize) -> Result<rusqlite::Connection> {
     let made = || {
-        let connection = connect(path, true)?;
+        let connection = connect(path, true, heap)?;
         let mode: String =
             connection.pragma_update_and_check(None, "journal_mode", "wal", |row| row.get(0))?;
         if mode != "wal" {

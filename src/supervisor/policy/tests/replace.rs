@@ -97,6 +97,18 @@ fn the_replacement_of_a_spent_worker_is_ready_first() {
 }
 
 #[test]
+fn a_worker_in_which_something_does_not_end_is_replaced_as_one_that_is_spent() {
+    let mut world = World::serving(settings(2));
+    let id = world.doing(ProcessState::Serving)[0];
+    world.on(Event::Stuck(id));
+    world.one_ready();
+    assert_eq!(world.doing(ProcessState::Draining), [id]);
+    world.settle();
+    assert_eq!(world.serving_now(), 2);
+    assert!(world.has_said("[1000] ended: recycled for what a guest began in it"));
+}
+
+#[test]
 fn spent_workers_are_replaced_one_after_the_other() {
     let mut world = World::serving(settings(8));
     for id in world.doing(ProcessState::Serving) {
