@@ -5,9 +5,10 @@
 //! Content-Length, unusual codings, a repeated Host.
 
 use super::chunks::Chunks;
-use super::head::{self, Framing, is_for_a_url};
+use super::head::{self, Framing};
 use super::head_end::{empty_line, end};
 use super::refusal::HeadRefusal;
+use super::request_target::is_for_a_url;
 use crate::request::{AnnouncedBodies, AnnouncedBody};
 use http::Request;
 use std::sync::Arc;

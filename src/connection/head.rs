@@ -4,6 +4,7 @@
 
 use super::codings::Codings;
 use super::refusal::{HeadRefusal, refused};
+use super::request_target::{LONGEST_TARGET, encoded_length, is_for_a_url, is_target};
 use crate::request::length::number;
 use crate::request::{LONGEST_METHOD, Octets, is_host};
 use http::{Request, StatusCode};
@@ -20,6 +21,9 @@ const BAD: StatusCode = StatusCode::BAD_REQUEST;
 /// A method that is too long is refused as one that is not known (RFC 9112 section 3).
 pub const METHOD_TOO_LONG: HeadRefusal =
     refused(StatusCode::NOT_IMPLEMENTED, "its method is too long");
+
+/// The type of names has room for less than this.
+const LONGEST_NAME: usize = u16::MAX as usize;
 
 /// Lengths from here on have a meaning of their own in the parser behind.
 const LONGEST_BODY: u64 = u64::MAX - 2;
@@ -72,6 +76,9 @@ fn request_line(line: &[u8]) -> Result<Version, HeadRefusal> {
         }
         _ => return Err(refused(BAD, "its request line ends in no HTTP version")),
     };
+    if encoded_length(target) > LONGEST_TARGET {
+        return Err(refused(StatusCode::URI_TOO_LONG, "its target is too long"));
+    }
     if is_target(method, target) {
         Ok(version)
     } else {
@@ -97,33 +104,6 @@ pub fn asked(line: &[u8]) -> Option<Request<()>> {
     }
     let asked = Request::builder().method(method).uri(target);
     asked.version(version).body(()).ok()
-}
-
-/// Says whether a byte of a target stands for itself. Other servers let the rest pass, although no URL has it (RFC
-/// 3986 section 2): here it is percent-encoded for whoever comes next.
-pub fn is_for_a_url(byte: u8) -> bool {
-    !matches!(byte, b'"' | b'<' | b'>' | b'`' | 0x80..)
-}
-
-/// Says whether a target has one of the four forms of RFC 9112 section 3.2.
-fn is_target(method: &[u8], target: &[u8]) -> bool {
-    let printable = |byte: &u8| matches!(byte, b'!'..=b'~' | 0x80..);
-    let for_a_url = |target: &[u8]| target.iter().copied().all(is_for_a_url);
-    if !target.iter().all(printable) || target.contains(&b'#') {
-        return false;
-    }
-    match target {
-        _ if method == b"CONNECT" => !target.contains(&b'/') && for_a_url(target),
-        b"*" => method == b"OPTIONS",
-        [b'/', ..] => true,
-        _ => ["http://", "https://"].iter().any(|scheme| {
-            let Some((start, rest)) = target.split_at_checked(scheme.len()) else {
-                return false;
-            };
-            let host = rest.split(|byte| b"/?".contains(byte)).next();
-            start.eq_ignore_ascii_case(scheme.as_bytes()) && host.is_some_and(for_a_url)
-        }),
-    }
 }
 
 fn is_version(word: &[u8]) -> bool {
@@ -159,6 +139,10 @@ impl Fields {
             return Err(refused(BAD, "a header field holds a control character"));
         }
         match name.len() {
+            LONGEST_NAME.. => Err(refused(
+                StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE,
+                "the name of a header field is too long",
+            )),
             4 if name.eq_ignore_ascii_case(b"host") => self.host(value),
             14 if name.eq_ignore_ascii_case(b"content-length") => self.length(value),
             17 if name.eq_ignore_ascii_case(b"transfer-encoding") => {

@@ -6,6 +6,11 @@ use super::head;
 use super::refusal::{HeadRefusal, refused};
 use http::StatusCode;
 
+pub const TOO_LARGE: HeadRefusal = refused(
+    StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE,
+    "its head is too large",
+);
+
 /// Passes over an empty line; half of one is kept.
 pub fn empty_line(bytes: &[u8], kept: &mut Vec<u8>) -> Result<usize, HeadRefusal> {
     match bytes {
@@ -51,9 +56,6 @@ pub fn end(head: &[u8], known: usize, limits: HeadLimits) -> Result<Option<usize
     } else if first && line == 0 {
         refused(StatusCode::URI_TOO_LONG, "its request line is too long")
     } else {
-        refused(
-            StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE,
-            "its head is too large",
-        )
+        TOO_LARGE
     })
 }

@@ -1,7 +1,8 @@
 //! This file serves a connection that speaks HTTP/2, whose streams are answered side by side.
 
 use super::activity::Activity;
-use super::head::is_for_a_url;
+use super::request_target::is_for_a_url;
+use super::resets::AcceptedStreams;
 use super::sending::{self, Stopped};
 use super::stream::Stream;
 use super::timeouts::{LAST_FRAME, UNREAD_REQUEST};
@@ -58,11 +59,13 @@ pub async fn refuse(client: &ClientConnection, stream: Stream) {
 
 pub async fn serve(client: Rc<ClientConnection>, mut stream: Stream) {
     let activity = client.activity.clone();
-    stream.follow_frames(&client);
+    let accepted = AcceptedStreams::default();
+    stream.follow_frames(&client, accepted.clone());
     let builder = builder(&client);
     let mut serving = Serving {
         state: ServingState::Begins(Box::new(builder.handshake(stream))),
         client: client.clone(),
+        accepted,
     };
     let mut watched = WatchedConnection {
         connections: &client.connections,
@@ -124,6 +127,7 @@ fn builder(client: &ClientConnection) -> Builder {
 struct Serving {
     state: ServingState,
     client: Rc<ClientConnection>,
+    accepted: AcceptedStreams,
 }
 
 enum ServingState {
@@ -152,7 +156,11 @@ impl Future for Serving {
     type Output = ();
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
-        let Serving { state, client } = &mut *self;
+        let Serving {
+            state,
+            client,
+            accepted,
+        } = &mut *self;
         loop {
             match state {
                 ServingState::Begins(handshake) => match ready!(Pin::new(handshake).poll(cx)) {
@@ -161,6 +169,7 @@ impl Future for Serving {
                 },
                 ServingState::Open(connection) => match ready!(connection.poll_accept(cx)) {
                     Some(Ok((mut request, mut respond))) => {
+                        accepted.add(respond.stream_id().as_u32());
                         // Whoever sees this leave answers first, with a 400.
                         if !client.activity.restore_target(request.uri_mut()) {
                             respond.send_reset(Reason::PROTOCOL_ERROR);

@@ -22,6 +22,7 @@ mod huffman;
 mod list;
 mod proxy;
 mod refusal;
+mod request_target;
 mod resets;
 mod sending;
 mod settings;
@@ -247,12 +248,12 @@ impl ClientConnection {
     }
 
     /// Tells the log that a stream of HTTP/2 was answered without a request.
-    fn note_malformed(&self) {
-        let peer = self.origin.peer;
-        info!("{peer} - refused a request: its head is malformed (400)");
+    fn note_unread(&self, refusal: HeadRefusal) {
+        let (peer, status) = (self.origin.peer, refusal.status.as_u16());
+        info!("{peer} - refused a request: {} ({status})", refusal.why);
         let mut unread = Requests::unread();
         *unread.version_mut() = Version::HTTP_2;
-        self.record_refused(Some(unread), StatusCode::BAD_REQUEST, 0);
+        self.record_refused(Some(unread), refusal.status, 0);
     }
 
     fn record_refused(&self, asked: Option<Request<()>>, status: StatusCode, sent: u64) {

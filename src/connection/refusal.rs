@@ -17,6 +17,9 @@ pub const TOO_SLOW: HeadRefusal = HeadRefusal {
     why: "its head did not come in time",
 };
 
+/// The head is none that HTTP/2 allows.
+pub const MALFORMED: HeadRefusal = refused(StatusCode::BAD_REQUEST, "its head is malformed");
+
 pub const fn refused(status: StatusCode, why: &'static str) -> HeadRefusal {
     HeadRefusal { status, why }
 }

@@ -1,7 +1,13 @@
 //! This file follows the frames that an HTTP/2 client is sent. Where a stream is reset because its head was malformed,
-//! the client gets an answer first (RFC 9113 section 8.1.1): the library beneath resets such streams without a word.
+//! the client gets an answer first (RFC 9113 section 8.1.1): the library beneath resets such streams without a word. A head
+//! that is too large that library answers itself, which nobody else would hear of.
+//!
+//! Neither answer has a body: the client's windows count what is sent in one (RFC 9113 section 5.2), and only that library
+//! knows what they have room for.
 
+use std::cell::RefCell;
 use std::collections::VecDeque;
+use std::rc::Rc;
 
 const HEADER: usize = 9;
 /// RST_STREAM has this many bytes, with its reason, which is all of its payload.
@@ -11,6 +17,10 @@ const HEADERS: u8 = 1;
 const RST_STREAM: u8 = 3;
 
 const END_STREAM: u8 = 1;
+const END_HEADERS: u8 = 4;
+
+/// A head that has a status alone takes no more than this: its name by index, and three digits (RFC 7541 section 6.2).
+const STATUS_ALONE: usize = 5;
 
 /// The reason has this code (RFC 9113 section 7).
 const PROTOCOL_ERROR: [u8; 4] = [0, 0, 0, 1];
@@ -22,9 +32,30 @@ const BAD_REQUEST: [u8; 5] = [0x8c, 0x0f, 0x0d, 0x01, b'0'];
 /// This many streams that had an answer are remembered: more than are open at a time, as a rule.
 const REMEMBERED: usize = 256;
 
+/// `AcceptedStreams` are those whose requests the library beneath has handed out, the last of them last.
+#[derive(Clone, Default)]
+pub struct AcceptedStreams(Rc<RefCell<VecDeque<u32>>>);
+
+impl AcceptedStreams {
+    pub fn add(&self, stream: u32) {
+        let mut streams = self.0.borrow_mut();
+        if streams.len() == REMEMBERED {
+            streams.pop_front();
+        }
+        streams.push_back(stream);
+    }
+
+    fn has(&self, stream: u32) -> bool {
+        self.0.borrow().contains(&stream)
+    }
+}
+
 /// `Resets` follows one connection.
 #[derive(Default)]
 pub struct Resets {
+    accepted: AcceptedStreams,
+    /// The library beneath has refused this many heads that were too large.
+    refused: usize,
     position: FramePosition,
     /// These streams have had the head of an answer; the last of them come last.
     answered: VecDeque<u32>,
@@ -41,7 +72,9 @@ struct FramePosition {
 
 /// A `Frame` is the beginning of one that is sent.
 struct Frame {
+    length: usize,
     kind: u8,
+    flags: u8,
     stream: u32,
     reason: [u8; 4],
 }
@@ -81,7 +114,7 @@ impl FramePosition {
             middle,
             low,
             kind,
-            _,
+            flags,
             one,
             two,
             three,
@@ -92,7 +125,9 @@ impl FramePosition {
         self.left = (HEADER + length).saturating_sub(self.known);
         self.known = 0;
         let frame = Frame {
+            length,
             kind,
+            flags,
             stream: u32::from_be_bytes([one & 0x7f, two, three, four]),
             reason,
         };
@@ -101,6 +136,18 @@ impl FramePosition {
 }
 
 impl Resets {
+    pub fn new(accepted: AcceptedStreams) -> Resets {
+        Resets {
+            accepted,
+            ..Resets::default()
+        }
+    }
+
+    /// Takes how many heads were refused since this was asked last.
+    pub fn take_refused(&mut self) -> usize {
+        std::mem::take(&mut self.refused)
+    }
+
     /// Says what is to be sent before these bytes, which come next.
     pub fn next<'a>(&self, slices: impl Iterator<Item = &'a [u8]>) -> Release {
         let mut position = self.position;
@@ -131,7 +178,6 @@ impl Resets {
 
     /// Makes the answer to a stream, which is told from here on to have one.
     pub fn answer(&mut self, stream: u32) -> Vec<u8> {
-        const END_HEADERS: u8 = 4;
         self.begun(stream);
         let mut frame = vec![
             0,
@@ -161,9 +207,13 @@ impl Resets {
     }
 
     fn note(&mut self, frame: &Frame) {
-        if frame.kind == HEADERS {
-            self.begun(frame.stream);
+        if frame.kind != HEADERS {
+            return;
         }
+        let is_alone = frame.flags == END_STREAM | END_HEADERS && frame.length <= STATUS_ALONE;
+        let is_known = self.accepted.has(frame.stream) || self.answered.contains(&frame.stream);
+        self.refused += usize::from(is_alone && !is_known);
+        self.begun(frame.stream);
     }
 
     fn begun(&mut self, stream: u32) {
@@ -224,5 +274,25 @@ mod tests {
         let refused = frame(RST_STREAM, 0, 3, &[0, 0, 0, 7]);
         let frames = [begun, broken, refused].concat();
         assert_eq!(told(&frames, 7), frames);
+    }
+
+    #[test]
+    fn heads_that_nobody_else_has_seen_are_counted() {
+        let accepted = AcceptedStreams::default();
+        accepted.add(1);
+        let mut resets = Resets::new(accepted);
+        let ends = END_STREAM | END_HEADERS;
+        let frames = [
+            frame(HEADERS, ends, 1, b"\x89"),
+            frame(HEADERS, ends, 3, b"H\x83i\x90\xff"),
+            frame(HEADERS, ends, 5, b"\xbe"),
+            // Trailers of a stream that is not remembered any more.
+            frame(HEADERS, ends, 7, b"\x00\x01a\x03123"),
+        ]
+        .concat();
+        for piece in frames.chunks(4) {
+            resets.sent([piece].into_iter(), piece.len());
+        }
+        assert_eq!((resets.take_refused(), resets.take_refused()), (2, 0));
     }
 }

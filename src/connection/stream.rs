@@ -5,7 +5,9 @@ use super::ClientConnection;
 use super::activity::Activity;
 use super::edits::edit;
 use super::framing::{Follower, FramingError, HeadLimits};
-use super::resets::{Release, Resets};
+use super::head_end;
+use super::refusal::MALFORMED;
+use super::resets::{AcceptedStreams, Release, Resets};
 use super::transport::Transport;
 use super::unsent::{HeldBytes, Unsent};
 use super::write_batcher::WriteBatcher;
@@ -124,11 +126,11 @@ impl Stream {
     }
 
     /// Follows HTTP/2 from here on.
-    pub fn follow_frames(&mut self, client: &Rc<ClientConnection>) {
+    pub fn follow_frames(&mut self, client: &Rc<ClientConnection>, accepted: AcceptedStreams) {
         let longest = client.longest_head();
         self.activity
             .follow_frames(longest, client.speaks_for_many());
-        self.resets = Some((Resets::default(), client.clone()));
+        self.resets = Some((Resets::new(accepted), client.clone()));
     }
 
     /// Answers what is to be reset without an answer, and says how many of these bytes may leave now.
@@ -151,7 +153,7 @@ impl Stream {
                 Release::UpTo(length) => return Poll::Ready(Ok(Some(length))),
                 Release::Answer(stream) => {
                     self.first.extend_from_slice(&resets.answer(stream));
-                    client.note_malformed();
+                    client.note_unread(MALFORMED);
                 }
             }
         }
@@ -162,8 +164,9 @@ impl Stream {
         slices: impl Iterator<Item = &'a [u8]>,
         written: &Poll<io::Result<usize>>,
     ) {
-        if let (Some((resets, _)), Poll::Ready(Ok(count))) = (&mut self.resets, written) {
+        if let (Some((resets, client)), Poll::Ready(Ok(count))) = (&mut self.resets, written) {
             resets.sent(slices, *count);
+            (0..resets.take_refused()).for_each(|_| client.note_unread(head_end::TOO_LARGE));
         }
     }
 

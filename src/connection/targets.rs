@@ -5,8 +5,8 @@
 //! that is malformed for that library too, which costs one stream.
 
 use super::field_names::FieldNames;
-use super::head::is_for_a_url;
 use super::huffman;
+use super::request_target::{LONGEST_TARGET, encoded_length, is_for_a_url};
 use http::Uri;
 use std::collections::VecDeque;
 use std::ops::Range;
@@ -228,7 +228,8 @@ fn integer(head: &[u8], at: &mut usize, prefix: u32) -> Option<usize> {
 /// Judges a target by the rules of HTTP/1.
 fn check(target: &[u8]) -> TargetCheck {
     let printable = |byte: &u8| matches!(byte, b'!'..=b'~' | 0x80..);
-    if !target.iter().all(printable) || target.contains(&b'#') {
+    let is_long = encoded_length(target) > LONGEST_TARGET;
+    if is_long || !target.iter().all(printable) || target.contains(&b'#') {
         return TargetCheck::Refuse;
     }
     if target.first() != Some(&b'/') || target.iter().copied().all(is_for_a_url) {

@@ -6,6 +6,7 @@ use crate::harness::http2::{END_STREAM, Http2, head};
 use crate::harness::{Connection, Server, eventually, guest};
 use opentelemetry_proto::tonic::trace::v1::span::SpanKind;
 use serde_json::{Value, json};
+use std::collections::HashMap;
 use std::io::Write;
 use std::net::TcpStream;
 
@@ -96,6 +97,81 @@ fn a_stream_of_http2_that_is_refused_has_a_line_too() {
     assert_eq!(client.wait_for(HEADERS).unwrap().stream, stream);
     let line = server.wait_for("\" 400 Bad Request");
     assert!(line.ends_with(" - \"-\" 400 Bad Request"), "{line}");
+}
+
+/// The parser beneath answered these itself: without a body, without the fields of other answers, and with another status than
+/// the one in the log.
+#[test]
+fn whoever_refuses_a_head_of_http1_its_answer_is_like_others() {
+    let server = Server::component(guest("behaviours"))
+        .args(["--limit-head", "1MiB", "--header", "x-from: here"])
+        .start();
+    let long = "a".repeat(66_000);
+    // Percent-encoded it is too long.
+    let encoded = "\u{e9}".repeat(11_000);
+    let sent = [
+        ("GET http:// HTTP/1.1".to_owned(), 400, "Bad Request\n"),
+        ("GET http://[::1/ HTTP/1.1".to_owned(), 400, "Bad Request\n"),
+        ("GET http://a]/x HTTP/1.1".to_owned(), 400, "Bad Request\n"),
+        ("GET http://@/ HTTP/1.1".to_owned(), 400, "Bad Request\n"),
+        ("CONNECT [::1 HTTP/1.1".to_owned(), 400, "Bad Request\n"),
+        (format!("GET /{long} HTTP/1.1"), 414, "URI Too Long\n"),
+        (
+            format!("GET http://a/{long} HTTP/1.1"),
+            414,
+            "URI Too Long\n",
+        ),
+        (format!("GET /{encoded} HTTP/1.1"), 414, "URI Too Long\n"),
+        (
+            format!("GET / HTTP/1.1\r\n{long}: b"),
+            431,
+            "Request Header Fields Too Large\n",
+        ),
+    ];
+    let mut seen = HashMap::new();
+    for (count, (head, status, body)) in sent.into_iter().enumerate() {
+        let mut client = server.connect();
+        let _ = client.write(format!("{head}\r\nHost: a\r\n\r\n"));
+        let answer = client.response().unwrap();
+        let told: String = head.chars().take(40).collect();
+        assert_eq!((answer.status, &*answer.text()), (status, body), "{told}");
+        let kind = answer.header("content-type");
+        assert_eq!(kind, Some("text/plain; charset=utf-8"), "{told}");
+        assert_eq!(answer.header("x-from"), Some("here"), "{told}");
+        let line = server.wait_for_count("refused a request: ", count + 1);
+        assert!(line.ends_with(&format!(" ({status})")), "{told}: {line}");
+        *seen.entry(status).or_insert(0) += 1;
+        server.wait_for_count(&format!("\" {status} "), seen[&status]);
+    }
+}
+
+/// The library beneath answers these itself, and told nobody.
+#[test]
+fn a_head_of_http2_that_is_too_large_has_a_line_and_is_counted() {
+    let watched = Server::component(guest("behaviours"))
+        .args(["--limit-head", "4KiB"])
+        .watched();
+    let mut client = Http2::open(watched.server.address).unwrap();
+    let value = "a".repeat(6000);
+    for count in 1..=3 {
+        let stream = client
+            .ask(END_STREAM, &head("GET", "/", &[("x", &value)]))
+            .unwrap();
+        let answer = client.wait_for(HEADERS).unwrap();
+        assert_eq!((answer.stream, answer.ends_stream()), (stream, true));
+        watched
+            .server
+            .wait_for_count("refused a request: its head is too large (431)", count);
+        watched
+            .server
+            .wait_for_count(" - \"-\" 431 Request Header Fields Too Large", count);
+    }
+    eventually("each is counted", || {
+        watched.metric("wasmserve_requests_total{method=\"_OTHER\",status=\"4xx\"}") == 3.0
+    });
+    let sound = client.get("/").unwrap();
+    assert_eq!(client.answer(sound).unwrap(), b"ok\n");
+    assert_eq!(watched.server.printed().matches("431 Request").count(), 3);
 }
 
 #[test]
