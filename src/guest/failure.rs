@@ -88,11 +88,11 @@ impl Failure {
         all.lines().next().unwrap_or_default().to_owned()
     }
 
-    /// Returns the last line of what an application has said, which is the error itself in a traceback.
+    /// Returns the line of what an application has said that is the error itself.
     pub fn last_word(&self) -> String {
         let all = self.to_string();
         let line = match self {
-            Failure::NotStarted(said) => said.trim_end().lines().next_back(),
+            Failure::NotStarted(said) => error_line(said),
             _ => all.lines().next(),
         };
         line.unwrap_or_default().trim().to_owned()
@@ -143,6 +143,19 @@ impl fmt::Display for Failure {
             Failure::NoRoom => NoRoom.fmt(f),
         }
     }
+}
+
+/// Finds the line that names the error: in a traceback of Python the first after its last frame, as what follows says
+/// more about it; otherwise the last.
+fn error_line(said: &str) -> Option<&str> {
+    let said = said.trim_end();
+    let traceback = said.rfind("Traceback (most recent call last):");
+    let frames = traceback.map_or("", |at| &said[at..]).lines().skip(1);
+    let is_frame = |line: &&str| line.starts_with(' ');
+    frames
+        .skip_while(is_frame)
+        .find(|line| !line.trim().is_empty())
+        .or_else(|| said.lines().next_back())
 }
 
 /// The guest has used up its processor time.
@@ -203,6 +216,16 @@ mod tests {
         let said = "Traceback (most recent call last):\n  File \"x\"\nValueError: boom\n\n";
         let failure = Failure::not_started(said.to_owned());
         assert_eq!(failure.last_word(), "ValueError: boom");
+        let more = format!("{said}(Background on this error at: …)\n");
+        let chained =
+            format!("KeyError: 1\n\nDuring handling, another exception occurred:\n\n{more}");
+        for said in [
+            more.replace("\n\n", "\n"),
+            chained,
+            "a\nValueError: boom".to_owned(),
+        ] {
+            assert_eq!(Failure::not_started(said).last_word(), "ValueError: boom");
+        }
         assert_eq!(Failure::TimedOut.last_word(), "the guest ran past its time");
     }
 
