@@ -331,7 +331,8 @@ impl Guest {
         name: Option<RequestName>,
     ) -> InstanceSource {
         let restores = self.pool.as_ref().is_some_and(|pool| pool.restores());
-        if !restores {
+        let stands_in = instance.begins_to_stand_in();
+        if !restores && !stands_in {
             if !instance.is_new() {
                 self.counts.reused();
             }
@@ -344,7 +345,7 @@ impl Guest {
             warning!("an instance cannot be restored, and another is made: {error}");
             return self.fresh(share, name);
         }
-        if !instance.is_new() {
+        if stands_in || !instance.is_new() {
             self.counts.restored();
         }
         instance.would_end(DropReason::Abandoned);

@@ -1,6 +1,6 @@
 //! How many requests an instance answers.
 
-use crate::harness::{Server, guest};
+use crate::harness::{Server, eventually, guest};
 
 fn start(name: &str, options: &[&str]) -> Server {
     Server::component(guest(name)).args(options).start()
@@ -97,6 +97,44 @@ fn an_instance_is_tried_a_second_time_only_with_what_can_be_repeated() {
     // A GET shows that instances are of use twice; from there on they are used for anything.
     assert_eq!(answers(&server, &["/counter"; 2]), ["2", "3"]);
     assert_eq!(post("/counter"), "4");
+}
+
+/// Each of them had a new instance made for it, which takes thousands of times as long where a component is large.
+#[test]
+fn requests_that_cannot_be_repeated_get_an_instance_that_is_restored_before_one_has_proved_itself()
+{
+    for name in ["behaviours", "behaviours-p3"] {
+        let watched = Server::component(guest(name))
+            .args(["--reuse", "3"])
+            .watched();
+        let mut connection = watched.server.connect();
+        let restored = || watched.metric("wasmserve_instances_restored_total");
+        for _ in 0..8 {
+            let answer = connection.post("/counter").body("").response().unwrap();
+            assert_eq!(answer.text().trim(), "1", "{name}");
+        }
+        eventually("all but the first were restored", || restored() == 7.0);
+        // The next one proves it.
+        assert_eq!(answers(&watched.server, &["/counter"; 2]), ["2", "3"]);
+        eventually("they are reused from here on", || {
+            watched.metric("wasmserve_instances_reused_total") == 2.0
+        });
+        assert_eq!(restored(), 7.0, "{name}");
+    }
+}
+
+#[test]
+fn instances_that_answer_one_request_only_are_restored() {
+    let watched = Server::component(guest("behaviours"))
+        .args(["--reuse", "100"])
+        .watched();
+    assert_eq!(answers(&watched.server, &["/once"; 2]), ["the first"; 2]);
+    watched.server.wait_for("--reuse is left alone");
+    assert_eq!(answers(&watched.server, &["/counter"; 4]), ["1"; 4]);
+    // The one that answered in the place of the other may have ended before that was known.
+    eventually("they are restored", || {
+        watched.metric("wasmserve_instances_restored_total") >= 3.0
+    });
 }
 
 #[test]

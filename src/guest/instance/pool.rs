@@ -109,13 +109,22 @@ impl InstancePool {
     }
 
     /// Takes an instance for a request. Until one instance has answered a second request, only requests that can be
-    /// repeated get one that has answered before.
+    /// repeated get one as the last request left it; others get one that is restored first, where that can be.
     pub fn take(&self, repeatable: bool) -> Option<Instance> {
         let mut state = self.state();
-        let (instance, _) = state.kept.pop()?;
+        let (mut instance, _) = state.kept.pop()?;
         self.counts.pooled(state.kept.len());
-        let is_tried = self.restores() || state.second_request == SecondRequest::Answered;
-        (is_tried || repeatable || instance.is_new()).then_some(instance)
+        let as_it_is = match state.second_request {
+            _ if self.restores() || instance.is_new() => true,
+            SecondRequest::Answered => true,
+            SecondRequest::Untried => repeatable,
+            SecondRequest::Unanswered => false,
+        };
+        if as_it_is || instance.stand_in(MOST_RESETS) {
+            return Some(instance);
+        }
+        instance.would_end(DropReason::KeptResources);
+        None
     }
 
     /// Puts an instance into the pool that has answered nothing yet.
@@ -136,10 +145,11 @@ impl InstancePool {
     /// Keeps an instance that has answered, for as long as it may be used.
     pub fn keep(self: &Arc<Self>, mut instance: Instance) {
         let is_spoiled = self.state().second_request == SecondRequest::Unanswered;
-        if is_spoiled || instance.answered() >= self.reuse.requests {
+        if instance.answered() >= self.reuse.requests {
             return;
         }
-        if self.restores() {
+        // Those of a toolchain that makes them for one request each are restored when they are taken.
+        if self.restores() || is_spoiled {
             if !instance.can_reset() {
                 instance.would_end(DropReason::KeptResources);
                 return;

@@ -19,7 +19,33 @@ pub enum RestoreState {
     MemoriesReset,
 }
 
+/// A `StandIn` says whether an instance is to be restored before it answers, where others are used again as they are.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct StandIn {
+    is_due: bool,
+    /// It was restored this often for that.
+    count: u64,
+}
+
 impl Instance {
+    /// Has the instance be restored before it answers again, as if it were a new one, and says whether it can be: no more
+    /// often than this.
+    pub fn stand_in(&mut self, most: u64) -> bool {
+        if self.stands_in.count >= most || !self.can_reset() {
+            return false;
+        }
+        self.release_locks();
+        self.stands_in.is_due = true;
+        self.stands_in.count += 1;
+        self.answered = 0;
+        true
+    }
+
+    /// Says whether the instance is to be restored in the place of a new one, which is begun now.
+    pub fn begins_to_stand_in(&mut self) -> bool {
+        std::mem::take(&mut self.stands_in.is_due)
+    }
+
     /// Says whether the instance can be restored.
     pub fn can_reset(&mut self) -> bool {
         let Some(handle) = &self.reset_handle else {

@@ -3,7 +3,7 @@
 use super::call::{Head, Request};
 use super::concurrent::{Job, Reply};
 use super::handler::LinkedComponent;
-use super::restore::RestoreState;
+use super::restore::{RestoreState, StandIn};
 use crate::guest::counts::Life;
 use crate::guest::failure::{Exhausted, Failure, NoRoom, cause};
 use crate::guest::host::{request_name::RequestName, state::HostState, websocket};
@@ -30,8 +30,9 @@ pub struct Instance {
     pub(super) component: component::Instance,
     /// The memories and tables begin with this many bytes.
     pub(super) initial_memory: usize,
-    /// The instance has answered this many requests.
-    answered: u64,
+    /// The instance has answered this many requests, since it was restored in the place of a new one where it was.
+    pub(super) answered: u64,
+    pub(super) stands_in: StandIn,
     /// The handle restores the instance, where that is possible.
     pub(super) reset_handle: Option<ResetHandle>,
     pub(super) condition: RestoreState,
@@ -104,6 +105,7 @@ impl Instance {
                     store,
                     exports,
                     answered: 0,
+                    stands_in: StandIn::default(),
                     reset_handle,
                     // What a primed snapshot says of the globals is not in them yet, and where no snapshot was primed,
                     // something may have to be run first.
