@@ -144,12 +144,11 @@ impl InstancePool {
 
     /// Keeps an instance that has answered, for as long as it may be used.
     pub fn keep(self: &Arc<Self>, mut instance: Instance) {
-        let is_spoiled = self.state().second_request == SecondRequest::Unanswered;
         if instance.answered() >= self.reuse.requests {
             return;
         }
-        // Those of a toolchain that makes them for one request each are restored when they are taken.
-        if self.restores() || is_spoiled {
+        // Those that only stand in for new ones are looked at when they are taken.
+        if self.restores() {
             if !instance.can_reset() {
                 instance.would_end(DropReason::KeptResources);
                 return;
