@@ -6,6 +6,7 @@
 mod databases;
 mod overlay;
 mod package;
+mod paths;
 
 use super::tool::{Tools, needed};
 use super::{advice, embedded, wit};

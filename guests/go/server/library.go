@@ -105,6 +105,17 @@ func library(mux *http.ServeMux) {
 		w.Header().Set("X-Read", fmt.Sprint(len(body)))
 	})
 	// Two requests at a time, by a transport of its own, and one that is not waited for.
+	mux.HandleFunc("GET /lib/missing", func(w http.ResponseWriter, r *http.Request) {
+		_, opened := os.Open("settings.json")
+		_, stat := os.Stat("/etc/settings.json")
+		_, read := os.ReadFile("/data/missing")
+		_, listed := os.ReadDir("/nowhere")
+		_, link := os.Readlink("a")
+		for _, err := range []error{opened, stat, read, listed, link, os.Mkdir("a", 0o700), os.Remove("a"),
+			os.Rename("a", "b"), os.Symlink("a", "b"), os.WriteFile("a", nil, 0o600)} {
+			fmt.Fprintln(w, errors.Is(err, os.ErrNotExist), err)
+		}
+	})
 	mux.HandleFunc("GET /lib/clients", func(w http.ResponseWriter, r *http.Request) {
 		client := &http.Client{Transport: http.DefaultTransport.(*http.Transport).Clone()}
 		var both sync.WaitGroup

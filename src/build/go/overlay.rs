@@ -3,6 +3,7 @@
 
 use super::databases::{COMMON, Driver};
 use super::package::Package;
+use super::paths;
 use super::{NEWEST, OLDEST, embedded, read};
 use crate::build::embedded::Embedded;
 use anyhow::{Result, bail};
@@ -202,6 +203,9 @@ pub fn write(
         let text = asking_first(file, read(&over)?)?;
         lay(&format!("go/{file}"), over, text)?;
     }
+    let over = source.join(paths::FILE);
+    let text = paths::without_directory(&read(&over)?);
+    lay(&format!("go/{}", paths::FILE), over, text)?;
     let runtime = source.join("runtime");
     for file in added {
         check_runtime(file, &read(&runtime.join(file.file))?)?;

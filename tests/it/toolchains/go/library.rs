@@ -111,6 +111,22 @@ fn a_reverse_proxy_passes_requests_on() {
     assert!(head.contains("\r\nx-forwarded-host: test\r\n"), "{head}");
 }
 
+/// Where no directory is there at all, files were not missing, and an application that reads its settings where it has any ended.
+#[test]
+fn a_file_is_missing_wherever_it_would_be() {
+    for (options, count) in [(&[][..], 10), (&["--dir", "guests/go/server::/data"], 5)] {
+        let server = trials::serve(&built(SERVER), options);
+        let told = asked(&server, "GET /lib/missing");
+        let told = body(&told);
+        assert_eq!(told.lines().count(), 10, "{told}");
+        // What would be written to what can only be read is not permitted.
+        for line in told.lines().take(count) {
+            assert!(line.starts_with("true "), "{options:?}: {told}");
+            assert!(line.ends_with("No such file or directory"), "{told}");
+        }
+    }
+}
+
 /// A file that is not to be held in memory has nowhere else to be, without a directory to write to.
 #[test]
 fn a_form_with_files_is_read_where_nothing_can_be_written() {
