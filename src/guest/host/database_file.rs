@@ -2,6 +2,7 @@
 //! keeps beside a file has the file's name and an ending (`-wal`, `-shm`), and would be taken for that of another file
 //! in its place ("How To Corrupt An SQLite Database File", section 2).
 
+use anyhow::{Result, ensure};
 use rusqlite::{Error, ErrorCode};
 use std::io;
 use std::os::unix::fs::MetadataExt;
@@ -33,13 +34,34 @@ impl DatabaseFile {
     }
 
     /// Says whether the path still leads to the file; if not, why.
-    pub fn check(&self) -> Result<(), String> {
+    pub fn check(&self) -> std::result::Result<(), String> {
         match identity(&self.path) {
             Ok(now) if now == self.identity => Ok(()),
             Ok(_) => Err(REPLACED.to_owned()),
             Err(error) => Err(format!("its file cannot be found: {error}")),
         }
     }
+}
+
+/// Refuses a file whose write-ahead log was there before it. SQLite makes the log after the file, so that this one is left of
+/// another file, by a server that was killed: SQLite would do to the new file what the log says, and report no error.
+pub fn refuse_older_log(path: &Path) -> Result<()> {
+    let mut log = path.as_os_str().to_owned();
+    log.push("-wal");
+    let log = Path::new(&log);
+    let (Ok(about_file), Ok(about_log)) = (path.metadata(), log.metadata()) else {
+        return Ok(());
+    };
+    // Not every file system knows when a file was made.
+    if let (Ok(file_made), Ok(log_made)) = (about_file.created(), about_log.created()) {
+        ensure!(
+            about_log.len() == 0 || log_made >= file_made,
+            "`{log}` was there before the file, so that it seems to be left of another file; if the file is new, remove \
+             `{log}`, and what has the same name with `-shm`; if they belong together, make `{log}` anew by `cp` and `mv`",
+            log = log.display()
+        );
+    }
+    Ok(())
 }
 
 fn identity(path: &Path) -> io::Result<Identity> {

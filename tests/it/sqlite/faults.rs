@@ -4,7 +4,7 @@
 use super::{file, serve};
 use crate::harness::databases::ask;
 use crate::harness::limits::{SmallDisk, limit_files};
-use crate::harness::{Server, eventually};
+use crate::harness::{Server, eventually, guest};
 use rusqlite::Connection as Native;
 use std::fs::{self, File, Permissions};
 use std::os::unix::fs::{FileExt, PermissionsExt};
@@ -210,6 +210,44 @@ fn the_write_ahead_log_of_another_database_ends_no_worker() {
         query(&server, &["select 1 as a"]) == "a: 1"
     });
     assert_eq!(server.workers(), workers, "no worker has ended");
+}
+
+/// A server that was killed leaves its log, and what is put in the place of the file from a backup was changed back by it,
+/// without an error.
+#[test]
+fn a_file_is_not_served_whose_log_was_there_before_it() {
+    let (database, backup, killed) = (file("put-back"), file("backup"), file("killed"));
+    made(&backup, 1000);
+    made(&killed, 10);
+    let native = Native::open(&killed).unwrap();
+    native
+        .execute_batch("insert into t values (0, 'x')")
+        .unwrap();
+    let beside = |path: &Path| PathBuf::from(format!("{}-wal", path.display()));
+    let log = beside(&database);
+    fs::copy(beside(&killed), &log).unwrap();
+    let made_at = |path: &Path| fs::metadata(path).unwrap().created().unwrap();
+    // The kernel's clock ticks a few hundred times a second.
+    eventually("the file is newer", || {
+        let _ = fs::remove_file(&database);
+        fs::copy(&backup, &database).unwrap();
+        made_at(&database) > made_at(&log)
+    });
+    for (component, option) in [
+        ("behaviours-sqlite", ["--sqlite", "app="]),
+        ("behaviours-keyvalue", ["--keyvalue", "sqlite:"]),
+    ] {
+        let place = format!("{}{}", option[1], database.display());
+        let ended = Server::component(guest(component))
+            .option(option[0], place)
+            .finished();
+        let said = String::from_utf8_lossy(&ended.stderr).into_owned();
+        assert!(!ended.status.success(), "{said}");
+        assert!(said.contains("-wal` was there before the file"), "{said}");
+    }
+    assert!(fs::read(&database).unwrap() == fs::read(&backup).unwrap());
+    fs::remove_file(&log).unwrap();
+    assert_eq!(query(&served(&database), &COUNT), "n: 1000");
 }
 
 /// SQLite has `-shm` mapped: a worker that reads what is no longer there ends.

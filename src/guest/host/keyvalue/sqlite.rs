@@ -3,7 +3,7 @@
 
 use super::{KeyPage, StoreFailure};
 use crate::guest::host::about_guests;
-use crate::guest::host::database_file::{DatabaseFile, fault};
+use crate::guest::host::database_file::{DatabaseFile, fault, refuse_older_log};
 use anyhow::{Context, Result, bail};
 use rusqlite::{Connection, OpenFlags, OptionalExtension, TransactionBehavior, params};
 use std::path::Path;
@@ -59,6 +59,8 @@ impl Sqlite {
 
     /// Makes the store where there is none yet: several processes at a time would be in each other's way.
     pub fn prepare(path: &Path) -> Result<()> {
+        refuse_older_log(path)
+            .with_context(|| format!("key-value store `{}` is not opened", path.display()))?;
         made(path).map(drop)
     }
 

@@ -7,7 +7,7 @@ mod interface;
 
 pub use interface::add_to_linker;
 
-use super::database_file::DatabaseFile;
+use super::database_file::{DatabaseFile, refuse_older_log};
 use anyhow::{Context, Result, bail};
 use connection::{connect, heap_beside};
 use std::collections::HashMap;
@@ -52,7 +52,11 @@ impl Files {
     /// Makes the files where there are none yet: several processes at a time would be in each other's way.
     pub fn prepare(settings: &SqliteSettings) -> Result<()> {
         let mut all = settings.databases.iter();
-        all.try_for_each(|(_, path)| made(path, heap_beside(usize::MAX)).map(drop))
+        all.try_for_each(|(_, path)| {
+            refuse_older_log(path)
+                .with_context(|| format!("database `{}` is not opened", path.display()))?;
+            made(path, heap_beside(usize::MAX)).map(drop)
+        })
     }
 
     /// Opens the files in a process whose instances may have `memory` bytes.
