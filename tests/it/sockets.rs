@@ -1,11 +1,14 @@
 //! Sockets of guests reach those whom the command line names, and nobody else.
 
 use crate::harness::{Server, eventually, finished, get, guest, wasmserve};
+use nix::sys::signal::Signal;
 use std::io::{Read, Write};
 use std::net::{TcpListener, UdpSocket};
+use std::path::Path;
+use std::process::Command;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 const BOTH: [&str; 2] = ["behaviours", "behaviours-p3"];
 
@@ -127,6 +130,46 @@ fn only_names_that_are_named_are_looked_up() {
         // What one request has looked up, another has not.
         assert!(denied(&ask(&server, "tcp=127.0.0.1&port=5432")));
     }
+}
+
+/// They held all threads, and what waited for disks waited for name servers.
+#[test]
+fn names_whose_servers_do_not_answer_hold_up_no_file() {
+    let may = Command::new("unshare").args(["--mount", "true"]).output();
+    let silent = UdpSocket::bind("127.0.0.77:53");
+    if silent.is_err() || !may.is_ok_and(|tried| tried.status.success()) {
+        eprintln!("not tried: only root can say which name server there is");
+        return;
+    }
+    let home = Path::new(env!("CARGO_TARGET_TMPDIR")).join("silent-names");
+    std::fs::create_dir_all(&home).unwrap();
+    std::fs::write(home.join("large"), [b'x'; 300_000]).unwrap();
+    let names = home.join("resolv.conf");
+    let long = "nameserver 127.0.0.77\noptions timeout:30 attempts:5\n";
+    std::fs::write(&names, long).unwrap();
+    let script = "mount --bind \"$0\" /etc/resolv.conf && exec \"$@\"";
+    let names = names.display().to_string();
+    let mut server = Server::component(guest("behaviours"))
+        .workers(1)
+        .option("--static", format!("/files={}", home.display()))
+        .args(["--allow-net", "*:443", "--timeout-graceful-shutdown", "60"])
+        .under(["unshare", "--mount", "sh", "-c", script, &names])
+        .start();
+    let mut looking = server.connect();
+    looking.get("/sockets?lookups=600&ms=25000").send().unwrap();
+    server.wait_for("looks up 600");
+    let began = Instant::now();
+    assert_eq!(get(server.address, "/files/large").body.len(), 300_000);
+    assert!(began.elapsed() < Duration::from_secs(20));
+    // Nor does it end with them.
+    looking.reset();
+    server.signal(Signal::SIGTERM);
+    assert_eq!(server.wait().code(), Some(0));
+    assert!(
+        began.elapsed() < Duration::from_secs(25),
+        "{:?}",
+        began.elapsed()
+    );
 }
 
 /// A C library opens the network with the first socket, and keeps it.

@@ -2,6 +2,7 @@
 
 use crate::reply;
 use query::Query;
+use std::time::Duration;
 use wasip2::http::types::ResponseOutparam;
 use wasip2::sockets::network::{
     ErrorCode, IpAddress, IpAddressFamily, IpSocketAddress, Ipv4SocketAddress, Ipv6SocketAddress,
@@ -10,7 +11,7 @@ use wasip2::sockets::udp::OutgoingDatagram;
 use wasip2::sockets::{instance_network, ip_name_lookup, tcp_create_socket, udp_create_socket};
 
 /// `tcp=HOST`, `udp=HOST` at `port`: sends `ping` and says what came back; `lookup=HOST` gives its
-/// addresses; `listen` tries to listen. With `keep` the network is kept, as C libraries keep it.
+/// addresses; `lookups=N` begins to look up so many names, and waits `ms`; `listen` tries to listen. With `keep` the network is kept, as C libraries keep it.
 pub fn talk(out: ResponseOutparam, query: &Query) {
     let port = u16::try_from(query.number("port", 0)).expect("a port");
     if query.text("keep").is_some() {
@@ -22,6 +23,8 @@ pub fn talk(out: ResponseOutparam, query: &Query) {
         resolve(host).and_then(|found| udp(at(found[0], port)))
     } else if let Some(host) = query.text("lookup") {
         resolve(host).map(|found| format!("found {}", found.len()))
+    } else if query.text("lookups").is_some() {
+        lookups(query.number("lookups", 1), query.number("ms", 0))
     } else {
         listen()
     };
@@ -42,6 +45,15 @@ fn resolve(host: &str) -> Result<Vec<IpAddress>, ErrorCode> {
             Err(error) => return Err(error),
         }
     }
+}
+
+fn lookups(count: u64, ms: u64) -> Result<String, ErrorCode> {
+    let network = instance_network::instance_network();
+    let begin = |nth| ip_name_lookup::resolve_addresses(&network, &format!("n{nth}.example.com"));
+    let begun: Vec<_> = (0..count).map(begin).collect::<Result<_, _>>()?;
+    println!("looks up {}", begun.len());
+    reply::sleep(Duration::from_millis(ms));
+    Ok(format!("begun {}", begun.len()))
 }
 
 fn at(address: IpAddress, port: u16) -> IpSocketAddress {

@@ -10,8 +10,8 @@ use super::insecure_seed;
 use super::keyvalue;
 use super::listings;
 use super::logging;
+use super::name_lookup;
 use super::postgres;
-use super::sockets;
 use super::special_files;
 use super::sqlite;
 use super::state::HostState;
@@ -52,7 +52,7 @@ pub fn linker(engine: &Engine, target: Target) -> Result<Linker<HostState>> {
     file_streams::add_to_linker(&mut linker)?;
     http_imports::replace(&mut linker, target.concurrent)?;
     insecure_seed::replace(&mut linker, target.concurrent)?;
-    sockets::guard_lookup(&mut linker, target.concurrent)?;
+    name_lookup::replace(&mut linker, target.concurrent)?;
     database_lock::add_to_linker(&mut linker, target.concurrent)?;
     Ok(linker)
 }

@@ -19,6 +19,7 @@ pub mod linker;
 mod listings;
 mod log_level;
 mod logging;
+mod name_lookup;
 pub mod network;
 pub mod open;
 pub mod outbound;

@@ -2,26 +2,18 @@
 //! them, and the addresses that they resolve to are checked when the guest connects. A guest cannot listen.
 
 use super::about_guests;
+use super::name_lookup;
 use super::network::{Denial, PeerGrant, PeerScheme, Rules};
-use super::state::HostState;
 use crate::guest::recording::{Recorder, Used};
 use crate::log;
 use std::collections::HashMap;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::sync::{Arc, Mutex, PoisonError};
-use wasmtime::component::{Accessor, HasData, Linker, Resource, ResourceTable};
-use wasmtime_wasi::p2::bindings::sockets::{
-    instance_network::Host as _,
-    ip_name_lookup::{self as p2, ResolveAddressStream},
-    network,
-};
-
-use wasmtime_wasi::p2::{DynPollable, SocketError};
-use wasmtime_wasi::p3::bindings::sockets::{ip_name_lookup as p3, types};
-use wasmtime_wasi::sockets::{
-    SocketAddrUse, WasiSockets, WasiSocketsCtx, WasiSocketsCtxView, WasiSocketsView,
-};
-use wasmtime_wasi::{WasiCtxBuilder, p2 as wasi_p2};
+use tokio::sync::Semaphore;
+use wasmtime::component::ResourceTable;
+use wasmtime_wasi::WasiCtxBuilder;
+use wasmtime_wasi::p2::bindings::sockets::instance_network::Host as _;
+use wasmtime_wasi::sockets::{SocketAddrUse, WasiSocketsCtx, WasiSocketsCtxView};
 
 /// Puts the network into a table, and gives its place. It is the same for everybody: whom a guest may talk to is asked
 /// elsewhere.
@@ -35,16 +27,10 @@ pub fn open_network(table: &mut ResourceTable) -> wasmtime::Result<u32> {
 /// `Peers` says whom one instance may talk to.
 pub struct Peers {
     rules: Arc<Rules>,
-    found: Mutex<Lookups>,
-}
-
-/// `Lookups` remembers what an instance has looked up.
-#[derive(Default)]
-struct Lookups {
     /// These names resolved to an address.
-    names: HashMap<IpAddr, Vec<String>>,
-    /// The addresses of these names are being read.
-    streams: HashMap<u32, String>,
+    found: Mutex<HashMap<IpAddr, Vec<String>>>,
+    /// The instance looks up names in these turns.
+    turns: Arc<Semaphore>,
 }
 
 impl Peers {
@@ -52,6 +38,7 @@ impl Peers {
         Arc::new(Peers {
             rules: rules.clone(),
             found: Mutex::default(),
+            turns: name_lookup::turns(),
         })
     }
 
@@ -104,14 +91,14 @@ impl Peers {
         let (ip, port) = (address.ip().to_canonical(), address.port());
         let permit = |host: &str| self.rules.permit(PeerScheme::Socket, host, port);
         let itself = permit(&ip.to_string()).map(|_| ());
-        let names = self.found().names.get(&ip).cloned().unwrap_or_default();
+        let names = self.found().get(&ip).cloned().unwrap_or_default();
         names.iter().fold(itself, |before, name| {
             before.or_else(|_| permit(name).and_then(|permit: PeerGrant| permit.check(ip)))
         })
     }
 
     /// Says whether a name may be looked up.
-    fn names(&self, name: &str) -> bool {
+    pub fn names(&self, name: &str) -> bool {
         let allowed = name.parse::<IpAddr>().is_ok() || self.rules.name(name);
         if !allowed {
             about_guests::tell!(
@@ -123,148 +110,26 @@ impl Peers {
         allowed
     }
 
-    fn note(&self, address: IpAddr, name: &str) {
+    /// Says whether there is anybody whom the guest may talk to.
+    pub fn are_any(&self) -> bool {
+        !self.rules.is_empty()
+    }
+
+    /// Returns the turns in which the instance looks up names.
+    pub fn turns(&self) -> Arc<Semaphore> {
+        self.turns.clone()
+    }
+
+    /// Remembers that a name resolved to this address.
+    pub fn note(&self, address: IpAddr, name: &str) {
         let mut found = self.found();
-        let names = found.names.entry(address.to_canonical()).or_default();
+        let names = found.entry(address.to_canonical()).or_default();
         if !names.iter().any(|known| known == name) {
             names.push(name.to_owned());
         }
     }
 
-    fn found(&self) -> std::sync::MutexGuard<'_, Lookups> {
+    fn found(&self) -> std::sync::MutexGuard<'_, HashMap<IpAddr, Vec<String>>> {
         self.found.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
-/// Puts the guarded look-up in the place of the one that looks everything up.
-pub fn guard_lookup(linker: &mut Linker<HostState>, concurrent: bool) -> wasmtime::Result<()> {
-    linker.allow_shadowing(true);
-    p2::add_to_linker::<_, Names>(linker, names)?;
-    if concurrent {
-        p3::add_to_linker::<_, Names>(linker, names)?;
-    }
-    linker.allow_shadowing(false);
-    Ok(())
-}
-
-struct Names;
-
-impl HasData for Names {
-    type Data<'a> = NamesView<'a>;
-}
-
-/// A `NamesView` is the look-up of one instance.
-pub struct NamesView<'a> {
-    sockets: WasiSocketsCtxView<'a>,
-    peers: Arc<Peers>,
-}
-
-fn names(state: &mut HostState) -> NamesView<'_> {
-    state.uses(Used::Sockets);
-    NamesView {
-        peers: state.peers().clone(),
-        sockets: state.sockets(),
-    }
-}
-
-impl network::HostNetwork for NamesView<'_> {
-    fn drop(&mut self, network: Resource<wasi_p2::Network>) -> wasmtime::Result<()> {
-        network::HostNetwork::drop(&mut self.sockets, network)
-    }
-}
-
-impl network::Host for NamesView<'_> {
-    fn network_error_code(
-        &mut self,
-        error: Resource<wasmtime::Error>,
-    ) -> wasmtime::Result<Option<network::ErrorCode>> {
-        network::Host::network_error_code(&mut self.sockets, error)
-    }
-
-    fn convert_error_code(&mut self, error: SocketError) -> wasmtime::Result<network::ErrorCode> {
-        network::Host::convert_error_code(&mut self.sockets, error)
-    }
-}
-
-impl p2::Host for NamesView<'_> {
-    fn resolve_addresses(
-        &mut self,
-        network: Resource<wasi_p2::Network>,
-        name: String,
-    ) -> Result<Resource<ResolveAddressStream>, SocketError> {
-        if !self.peers.names(&name) {
-            return Err(network::ErrorCode::AccessDenied.into());
-        }
-        let stream = p2::Host::resolve_addresses(&mut self.sockets, network, name.clone())?;
-        self.peers.found().streams.insert(stream.rep(), name);
-        Ok(stream)
-    }
-}
-
-impl p2::HostResolveAddressStream for NamesView<'_> {
-    fn resolve_next_address(
-        &mut self,
-        stream: Resource<ResolveAddressStream>,
-    ) -> Result<Option<network::IpAddress>, SocketError> {
-        let name = self.peers.found().streams.get(&stream.rep()).cloned();
-        let next = p2::HostResolveAddressStream::resolve_next_address(&mut self.sockets, stream)?;
-        if let (Some(address), Some(name)) = (&next, name) {
-            self.peers.note(of_p2(address), &name);
-        }
-        Ok(next)
-    }
-
-    fn subscribe(
-        &mut self,
-        stream: Resource<ResolveAddressStream>,
-    ) -> wasmtime::Result<Resource<DynPollable>> {
-        p2::HostResolveAddressStream::subscribe(&mut self.sockets, stream)
-    }
-
-    fn drop(&mut self, stream: Resource<ResolveAddressStream>) -> wasmtime::Result<()> {
-        self.peers.found().streams.remove(&stream.rep());
-        p2::HostResolveAddressStream::drop(&mut self.sockets, stream)
-    }
-}
-
-impl p3::Host for NamesView<'_> {}
-
-impl p3::HostWithStore<HostState> for Names {
-    async fn resolve_addresses(
-        store: &Accessor<HostState, Names>,
-        name: String,
-    ) -> wasmtime::Result<Result<Vec<types::IpAddress>, p3::ErrorCode>> {
-        let peers = store.with(|mut access| access.get().peers.clone());
-        if !peers.names(&name) {
-            return Ok(Err(p3::ErrorCode::AccessDenied));
-        }
-        let sockets = store.with_getter::<WasiSockets>(HostState::sockets);
-        let found = <WasiSockets as p3::HostWithStore<HostState>>::resolve_addresses(
-            &sockets,
-            name.clone(),
-        );
-        let found = found.await?;
-        for address in found.iter().flatten() {
-            peers.note(of_p3(address), &name);
-        }
-        Ok(found)
-    }
-}
-
-fn of_p2(address: &network::IpAddress) -> IpAddr {
-    match *address {
-        network::IpAddress::Ipv4((a, b, c, d)) => Ipv4Addr::new(a, b, c, d).into(),
-        network::IpAddress::Ipv6((a, b, c, d, e, f, g, h)) => {
-            Ipv6Addr::new(a, b, c, d, e, f, g, h).into()
-        }
-    }
-}
-
-fn of_p3(address: &types::IpAddress) -> IpAddr {
-    match *address {
-        types::IpAddress::Ipv4((a, b, c, d)) => Ipv4Addr::new(a, b, c, d).into(),
-        types::IpAddress::Ipv6((a, b, c, d, e, f, g, h)) => {
-            Ipv6Addr::new(a, b, c, d, e, f, g, h).into()
-        }
     }
 }

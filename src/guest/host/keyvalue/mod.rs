@@ -106,6 +106,17 @@ impl StoreFailure {
 /// A key has this many bytes at most: one answer to `list-keys` has many keys.
 const LONGEST_KEY: usize = 64 << 10;
 
+/// The store is asked for this many keys at a time, so that whoever asks for very many has others come between.
+const SLICE: usize = 1000;
+
+fn slices<T>(all: Vec<T>) -> impl Iterator<Item = Vec<T>> {
+    let mut all = all.into_iter();
+    std::iter::from_fn(move || {
+        let slice: Vec<T> = all.by_ref().take(SLICE).collect();
+        (!slice.is_empty()).then_some(slice)
+    })
+}
+
 /// Refuses a key that is too long.
 fn check_key(key: &str) -> Result<(), StoreFailure> {
     match key.len() <= LONGEST_KEY {
@@ -144,11 +155,18 @@ impl Store {
         keys: Vec<String>,
         most: usize,
     ) -> Result<Vec<Option<Vec<u8>>>, StoreFailure> {
-        told(match self {
-            Store::Sqlite(store) => store.get(bucket, keys, most).await,
-            Store::Redis(store) => store.get(bucket, keys, most).await,
-            Store::Recorded => Err(StoreFailure::no_store()),
-        })
+        let (mut found, mut left) = (Vec::new(), most);
+        for keys in slices(keys) {
+            let values = told(match self {
+                Store::Sqlite(store) => store.get(bucket, keys, left).await,
+                Store::Redis(store) => store.get(bucket, keys, left).await,
+                Store::Recorded => Err(StoreFailure::no_store()),
+            })?;
+            let bytes: usize = values.iter().flatten().map(Vec::len).sum();
+            left = left.saturating_sub(bytes);
+            found.extend(values);
+        }
+        Ok(found)
     }
 
     async fn exists(&self, bucket: &str, key: String) -> Result<bool, StoreFailure> {
@@ -160,19 +178,25 @@ impl Store {
     }
 
     async fn set(&self, bucket: &str, pairs: Vec<(String, Vec<u8>)>) -> Result<(), StoreFailure> {
-        told(match self {
-            Store::Sqlite(store) => store.set(bucket, pairs).await,
-            Store::Redis(store) => store.set(bucket, pairs).await,
-            Store::Recorded => Err(StoreFailure::no_store()),
-        })
+        for pairs in slices(pairs) {
+            told(match self {
+                Store::Sqlite(store) => store.set(bucket, pairs).await,
+                Store::Redis(store) => store.set(bucket, pairs).await,
+                Store::Recorded => Err(StoreFailure::no_store()),
+            })?;
+        }
+        Ok(())
     }
 
     async fn delete(&self, bucket: &str, keys: Vec<String>) -> Result<(), StoreFailure> {
-        told(match self {
-            Store::Sqlite(store) => store.delete(bucket, keys).await,
-            Store::Redis(store) => store.delete(bucket, keys).await,
-            Store::Recorded => Err(StoreFailure::no_store()),
-        })
+        for keys in slices(keys) {
+            told(match self {
+                Store::Sqlite(store) => store.delete(bucket, keys).await,
+                Store::Redis(store) => store.delete(bucket, keys).await,
+                Store::Recorded => Err(StoreFailure::no_store()),
+            })?;
+        }
+        Ok(())
     }
 
     /// Lists keys of at most this many bytes together.
@@ -242,5 +266,35 @@ mod tests {
         }
         let place = StoreLocation::parse("redis://:pw@localhost").unwrap();
         assert!(!format!("{place:?}").contains("pw"));
+    }
+
+    #[test]
+    fn who_asks_for_very_many_keys_has_others_come_between() {
+        let name = format!("wasmserve-keys-{}", std::process::id());
+        let directory = std::env::temp_dir().join(name);
+        std::fs::create_dir_all(&directory).unwrap();
+        let place = StoreLocation::Sqlite(directory.join("keys.db"));
+        Store::prepare(&place).unwrap();
+        let store = std::sync::Arc::new(Store::open(&place).unwrap());
+        let mut runtime = tokio::runtime::Builder::new_current_thread();
+        let found = runtime.build().unwrap().block_on(async {
+            let (all, one) = (store.clone(), store);
+            let keys: Vec<String> = (0..300_000).map(|nth| nth.to_string()).collect();
+            let count = keys.len();
+            one.set("b", vec![("299999".to_owned(), vec![7])])
+                .await
+                .unwrap();
+            let all = tokio::spawn(async move { all.get("b", keys, usize::MAX).await });
+            tokio::task::yield_now().await;
+            let key = vec!["299999".to_owned()];
+            assert_eq!(one.get("b", key, 100).await.unwrap(), [Some(vec![7])]);
+            assert!(!all.is_finished());
+            let found = all.await.unwrap().unwrap();
+            assert_eq!(found.len(), count);
+            found
+        });
+        std::fs::remove_dir_all(&directory).unwrap();
+        assert_eq!(found.iter().flatten().count(), 1);
+        assert_eq!(found[299_999], Some(vec![7]));
     }
 }

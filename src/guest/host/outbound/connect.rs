@@ -3,6 +3,7 @@
 use super::error_code::NoAddress;
 use super::roots;
 use super::{Roots, Settings};
+use crate::guest::host::name_lookup;
 use crate::guest::host::network::{PeerGrant, PeerScheme, Rules};
 use anyhow::Result;
 use http::Uri;
@@ -121,7 +122,7 @@ impl Service<Name> for Lookup {
     fn call(&mut self, name: Name) -> Self::Future {
         let permit = self.0.clone();
         Box::pin(async move {
-            let found = tokio::net::lookup_host((name.as_str(), 0)).await;
+            let found = name_lookup::addresses(name.as_str().to_owned()).await;
             let found = found.map_err(|error| NoAddress(error.to_string()))?;
             let mut allowed = Vec::new();
             let mut denied = None;
