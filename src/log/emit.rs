@@ -20,10 +20,12 @@ struct LostLines {
 }
 
 impl LostLines {
-    const NONE: LostLines = LostLines {
-        count: AtomicU64::new(0),
-        told_ms: AtomicU64::new(0),
-    };
+    const fn new() -> LostLines {
+        LostLines {
+            count: AtomicU64::new(0),
+            told_ms: AtomicU64::new(0),
+        }
+    }
 
     /// Says whether it is to be told that lines are lost from now on.
     fn is_news(&self) -> bool {
@@ -37,7 +39,7 @@ impl LostLines {
 }
 
 /// What happens is in the first of the logs, requests are in the second.
-static LOST: [LostLines; 2] = [LostLines::NONE; 2];
+static LOST: [LostLines; 2] = [LostLines::new(), LostLines::new()];
 
 /// Takes how many lines this process has lost since this was asked last: of what happens, and of the access log.
 pub fn take_lost() -> [u64; 2] {
@@ -132,7 +134,7 @@ mod tests {
 
     #[test]
     fn what_is_told_is_no_news_for_a_minute() {
-        let lost = LostLines::NONE;
+        let lost = LostLines::new();
         assert!(lost.is_news() && !lost.is_news());
         let before = crate::sys::clock::now_ms().saturating_sub(BETWEEN_MS);
         lost.told_ms.store(before.max(1), Relaxed);
