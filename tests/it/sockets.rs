@@ -132,6 +132,16 @@ fn only_names_that_are_named_are_looked_up() {
     }
 }
 
+/// To look at it took the worker longer than it may be silent.
+#[test]
+fn a_name_that_is_none_for_its_length_costs_nothing() {
+    let server = serve("behaviours", &["*:443"]);
+    let worker = server.workers()[0];
+    let said = ask(&server, "lookups=1&letters=50000000");
+    assert!(said.contains("invalid-argument"), "{said}");
+    assert_eq!(server.workers()[0], worker);
+}
+
 /// They held all threads, and what waited for disks waited for name servers.
 #[test]
 fn names_whose_servers_do_not_answer_hold_up_no_file() {

@@ -8,7 +8,7 @@ use wasip3::http::types::{ErrorCode, Fields, Method, Request, RequestOptions, Re
 use wasip3::wit_bindgen::spawn_local;
 use wasip3::{wit_future, wit_stream};
 
-/// Asks `authority` for `path` by `scheme` and `method`, with a body of `send` bytes; gives up after
+/// Asks `authority`, before which are so many `letters`, for `path` by `scheme` and `method`, with a body of `send` bytes; gives up after
 /// `connect`, `first` or `between` milliseconds. Says what came of it.
 pub async fn ask(query: &Query<'_>) -> Response {
     reply::text(match exchange(query).await {
@@ -39,7 +39,10 @@ async fn exchange(query: &Query<'_>) -> Result<String, ErrorCode> {
         _ => Scheme::Http,
     };
     request.set_scheme(Some(&scheme)).unwrap();
-    request.set_authority(query.text("authority")).unwrap();
+    let letters = usize::try_from(query.number("letters", 0)).expect("it fits");
+    let authority = query.text("authority");
+    let authority = authority.map(|authority| "a".repeat(letters) + authority);
+    request.set_authority(authority.as_deref()).unwrap();
     let path = query.text("path").unwrap_or("/");
     let path = Some(path).filter(|path| !path.is_empty());
     request.set_path_with_query(path).unwrap();

@@ -10,7 +10,7 @@ use wasip2::http::types::{
 };
 use wasip2::io::streams::StreamError;
 
-/// Asks `authority` for `path` by `scheme` and `method`, with `header=NAME:VALUE` again and again and a
+/// Asks `authority`, before which are so many `letters`, for `path` by `scheme` and `method`, with `header=NAME:VALUE` again and again and a
 /// body of `send` bytes, `times` times at once; gives up after `connect`, `first` or `between`
 /// milliseconds. Says what came of each, or traps then if it is to `trap`.
 pub fn ask(out: ResponseOutparam, query: &Query) {
@@ -43,7 +43,10 @@ fn start(query: &Query) -> Result<FutureIncomingResponse, ErrorCode> {
         _ => Scheme::Http,
     };
     request.set_scheme(Some(&scheme)).unwrap();
-    request.set_authority(query.text("authority")).unwrap();
+    let letters = usize::try_from(query.number("letters", 0)).expect("it fits");
+    let authority = query.text("authority");
+    let authority = authority.map(|authority| "a".repeat(letters) + authority);
+    request.set_authority(authority.as_deref()).unwrap();
     let path = query.text("path").unwrap_or("/");
     let path = Some(path).filter(|path| !path.is_empty());
     request.set_path_with_query(path).unwrap();

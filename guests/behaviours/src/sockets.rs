@@ -11,7 +11,8 @@ use wasip2::sockets::udp::OutgoingDatagram;
 use wasip2::sockets::{instance_network, ip_name_lookup, tcp_create_socket, udp_create_socket};
 
 /// `tcp=HOST`, `udp=HOST` at `port`: sends `ping` and says what came back; `lookup=HOST` gives its
-/// addresses; `lookups=N` begins to look up so many names, and waits `ms`; `listen` tries to listen. With `keep` the network is kept, as C libraries keep it.
+/// addresses; `lookups=N` begins to look up so many names, of so many `letters`, and waits `ms`; `listen` tries to
+/// listen. With `keep` the network is kept, as C libraries keep it.
 pub fn talk(out: ResponseOutparam, query: &Query) {
     let port = u16::try_from(query.number("port", 0)).expect("a port");
     if query.text("keep").is_some() {
@@ -24,7 +25,7 @@ pub fn talk(out: ResponseOutparam, query: &Query) {
     } else if let Some(host) = query.text("lookup") {
         resolve(host).map(|found| format!("found {}", found.len()))
     } else if query.text("lookups").is_some() {
-        lookups(query.number("lookups", 1), query.number("ms", 0))
+        lookups(query)
     } else {
         listen()
     };
@@ -47,12 +48,15 @@ fn resolve(host: &str) -> Result<Vec<IpAddress>, ErrorCode> {
     }
 }
 
-fn lookups(count: u64, ms: u64) -> Result<String, ErrorCode> {
+fn lookups(query: &Query) -> Result<String, ErrorCode> {
     let network = instance_network::instance_network();
-    let begin = |nth| ip_name_lookup::resolve_addresses(&network, &format!("n{nth}.example.com"));
-    let begun: Vec<_> = (0..count).map(begin).collect::<Result<_, _>>()?;
+    let length = usize::try_from(query.number("letters", 0)).expect("it fits");
+    let name = "\u{fc}".repeat(length) + ".example.com";
+    let begin = |nth| ip_name_lookup::resolve_addresses(&network, &format!("n{nth}{name}"));
+    let count = 0..query.number("lookups", 1);
+    let begun: Vec<_> = count.map(begin).collect::<Result<_, _>>()?;
     println!("looks up {}", begun.len());
-    reply::sleep(Duration::from_millis(ms));
+    reply::sleep(Duration::from_millis(query.number("ms", 0)));
     Ok(format!("begun {}", begun.len()))
 }
 

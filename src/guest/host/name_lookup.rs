@@ -25,6 +25,10 @@ const ALL: usize = 128;
 /// One instance looks up this many names at a time, by its sockets. Its requests have a limit of their own.
 const OWN: usize = 16;
 
+/// A name has no more bytes than this: one of DNS has 255 (RFC 1035 section 2.3.4), which may stand for characters of
+/// four bytes. To look at one of 100 MB takes longer than a worker may be silent.
+pub const LONGEST_NAME: usize = 1024;
+
 /// Makes the turns of one instance.
 pub fn turns() -> Arc<Semaphore> {
     Arc::new(Semaphore::new(OWN))
@@ -131,6 +135,9 @@ impl Lookups {
 
     /// Says whether this name may be looked up.
     fn check(&self, name: &str) -> Result<(), ErrorCode> {
+        if name.len() > LONGEST_NAME {
+            return Err(ErrorCode::InvalidArgument);
+        }
         match self.peers.names(name) {
             false => Err(ErrorCode::AccessDenied),
             true if self.is_replayed || !self.peers.are_any() => {

@@ -17,6 +17,21 @@ fn outbound_requests_are_denied() {
     assert_eq!(upstream.seen().len(), 0);
 }
 
+/// To look at it took the worker longer than it may be silent, whether it was allowed or not.
+#[test]
+fn a_host_that_is_none_for_its_length_costs_nothing() {
+    for name in BOTH {
+        for rules in [&[][..], &["--allow-http", "*"]] {
+            let server = serve(name, rules);
+            let worker = server.workers()[0];
+            let said = ask(&server, "authority=.example.com&letters=20000000");
+            let said = said.replace('-', "").to_lowercase();
+            assert!(said.contains("httprequesturiinvalid"), "{name}: {said}");
+            assert_eq!(server.workers()[0], worker);
+        }
+    }
+}
+
 #[test]
 fn a_rule_allows_what_it_says_and_nothing_else() {
     let upstream = Upstream::friendly();

@@ -9,10 +9,12 @@ use super::named_host;
 use super::{Settings, Times};
 use crate::guest::counts::Counts;
 use crate::guest::host::about_guests;
+use crate::guest::host::name_lookup::LONGEST_NAME;
 use crate::guest::host::network::Denial;
 use crate::{debug, log};
 use anyhow::Result;
 use http::header::HOST;
+use http::uri::Authority;
 use http::{Extensions, Method, Request, Response};
 use http_body::Body;
 use http_body_util::BodyExt;
@@ -130,13 +132,15 @@ impl OutboundClient {
     /// Checks what can be known before anything is looked up.
     fn check(&self, request: &Request<WasiBody>) -> Result<(), Error> {
         let uri = request.uri();
+        // To look at one of 100 MB, again and again, takes longer than a worker may be silent.
+        if uri.host().is_some_and(|host| host.len() > LONGEST_NAME) {
+            return Err(Error::HttpRequestUriInvalid);
+        }
         let Some((scheme, host, port)) = destination(uri) else {
             return Err(Error::HttpRequestUriInvalid);
         };
-        if uri
-            .authority()
-            .is_some_and(|authority| authority.as_str().contains('@'))
-        {
+        let authority = uri.authority().map_or("", Authority::as_str);
+        if authority.contains('@') {
             return Err(Error::HttpRequestUriInvalid);
         }
         // A tunnel is not a request, and nothing here looks into one.
