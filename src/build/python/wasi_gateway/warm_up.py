@@ -10,6 +10,7 @@ import gc
 import importlib
 import sys
 import types
+from collections.abc import Mapping
 
 from . import frozen
 from .lifespan import Lifespan
@@ -149,6 +150,8 @@ def _configure_mappers():
         return
     for mapper in mappers:
         try:
+            # Pydantic asks that of what it reads attributes of, and CPython looks through all mappings for the first time.
+            issubclass(mapper.class_, Mapping)
             statement = sys.modules["sqlalchemy"].select(mapper)
             for relationship in mapper.relationships:
                 statement = statement.options(orm.joinedload(relationship.class_attribute))
