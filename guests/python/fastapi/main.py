@@ -18,7 +18,9 @@ from enum import Enum
 from pathlib import Path as FilePath
 from typing import Annotated, Literal, Union
 
+import anyio
 import httpx
+from anyio import from_thread, to_thread
 from fastapi import (
     APIRouter,
     BackgroundTasks,
@@ -467,6 +469,63 @@ async def queue():
 @app.get("/thread")
 async def thread():
     return {"name": await asyncio.to_thread(request_name.get), "sum": await asyncio.to_thread(sum, [1, 2, 3])}
+
+
+@app.get("/threads")
+async def threads():
+    """In which order things happen around what is done in a thread, and that a cancelled task does not do it."""
+    done = []
+    limiter = anyio.CapacityLimiter(1)
+
+    async def work(what, **options):
+        await to_thread.run_sync(done.append, what, **options)
+
+    async def note(what):
+        done.append(what)
+
+    other = asyncio.create_task(note("another task"))
+    await work("after another task")
+    await other
+
+    with anyio.CancelScope() as scope:
+        scope.cancel()
+        await work("in a cancelled scope")
+    with anyio.move_on_after(0):
+        await work("after a deadline")
+    done.append(scope.cancelled_caught)
+
+    async def cancels_itself():
+        asyncio.current_task().cancel()
+        await work("in a cancelled task")
+
+    [failure] = await asyncio.gather(cancels_itself(), return_exceptions=True)
+    done.append(repr(failure))
+
+    async def holds():
+        async with limiter:
+            done.append("held")
+            await asyncio.sleep(0.01)
+            done.append("given back")
+
+    await asyncio.gather(holds(), work("after who held it", limiter=limiter))
+    async with limiter:
+        try:
+            await work("while it is held", limiter=limiter)
+        except RuntimeError as error:
+            done.append(str(error))
+
+    def asks(number):
+        from_thread.check_cancelled()
+        tokens = from_thread.run_sync(lambda: limiter.borrowed_tokens)
+        return from_thread.run(asyncio.sleep, 0, (tokens, 6 // number))
+
+    for number in (2, 0, 3):
+        try:
+            done.append(await to_thread.run_sync(asks, number, limiter=limiter))
+        except ZeroDivisionError as error:
+            done.append(type(error).__name__)
+        done.append(limiter.borrowed_tokens)
+    return done
 
 
 @app.get("/outbound", responses={502: {"description": "the other server does not answer"}})

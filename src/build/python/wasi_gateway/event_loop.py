@@ -27,6 +27,9 @@ class Pollables(selectors._BaseSelectorImpl):
         # To be called before anything is waited for.
         self.first = None
 
+    def is_used(self):
+        return bool(self.waiting or self._fd_to_key)
+
     def select(self, timeout=None):
         if self.first is not None and timeout != 0:
             self.first()
@@ -106,6 +109,13 @@ class WasiEventLoop(Within, selector_events.BaseSelectorEventLoop):
         while not task.done():
             self._run_once()
         return task.result()
+
+    def is_alone(self):
+        """Whether nothing else could run, or be waited for, if the task that runs let others run now; nor would it find
+        itself cancelled."""
+        others = self._ready or self._scheduled or self._selector.is_used()
+        task = asyncio.current_task(self)
+        return not others and task is not None and not task._must_cancel
 
     def forget_timers(self):
         """What is scheduled belongs to a clock that another machine does not have."""

@@ -34,23 +34,48 @@ def install(loop):
 
 
 def _install_anyio(backend, loop):
+    from anyio import WouldBlock
     from anyio._core._eventloop import claim_worker_thread, threadlocals as local
 
+    kind = backend.AsyncIOBackend
+    with claim_worker_thread(kind, loop):
+        local.current_cancel_scope = None
+        # What says to anyio.from_thread that this is such a thread.
+        claimed = dict(vars(local))
+
     async def run_sync_in_worker_thread(cls, func, args, abandon_on_cancel=False, limiter=None):
-        await cls.checkpoint()
-        async with limiter or cls.current_default_thread_limiter():
-            context = contextvars.copy_context()
-            context.run(backend.set_current_async_library, None)
-            # What says to anyio.from_thread that this is such a thread. One may call another.
-            before = dict(vars(local))
+        limiter = limiter or cls.current_default_thread_limiter()
+        # Where others may run, they run as often as they would elsewhere.
+        if loop.is_alone() and taken(limiter):
             try:
-                with claim_worker_thread(cls, loop):
-                    local.current_cancel_scope = None
-                    with Aside():
-                        return context.run(func, *args)
+                return run(func, args)
             finally:
-                vars(local).clear()
-                vars(local).update(before)
+                limiter.release()
+        await cls.checkpoint()
+        async with limiter:
+            return run(func, args)
+
+    def taken(limiter):
+        try:
+            limiter.acquire_nowait()
+        except WouldBlock:
+            return False
+        return True
+
+    def run(func, args):
+        context = contextvars.copy_context()
+        context.run(backend.set_current_async_library, None)
+        # One may call another.
+        known = vars(local)
+        before = dict(known)
+        known.clear()
+        known.update(claimed)
+        try:
+            with Aside():
+                return context.run(func, *args)
+        finally:
+            known.clear()
+            known.update(before)
 
     def run_async_from_thread(cls, func, args, token):
         context = contextvars.copy_context()
@@ -67,7 +92,6 @@ def _install_anyio(backend, loop):
         finally:
             asyncio._set_running_loop(outside)
 
-    kind = backend.AsyncIOBackend
     kind.run_sync_in_worker_thread = classmethod(run_sync_in_worker_thread)
     kind.run_async_from_thread = classmethod(run_async_from_thread)
     kind.run_sync_from_thread = classmethod(run_sync_from_thread)

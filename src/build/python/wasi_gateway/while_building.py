@@ -43,6 +43,9 @@ class Sleeper:
     def get_map(self):
         return {}
 
+    def is_used(self):
+        return False
+
     def select(self, timeout):
         return _sleep(self, timeout)
 

@@ -293,6 +293,7 @@ fn tasks(upstream: SocketAddr) -> Vec<Ask> {
         get("/queue"),
         get("/thread"),
         get("/thread").header("X-Name", "me"),
+        get("/threads"),
         ask("POST", "/background/one"),
         get(format!("/outbound?url=http://{upstream}/a")),
         get("/outbound?url=http://127.0.0.1:1/"),
