@@ -113,9 +113,21 @@ class WasiEventLoop(Within, selector_events.BaseSelectorEventLoop):
     def is_alone(self):
         """Whether nothing else could run, or be waited for, if the task that runs let others run now; nor would it find
         itself cancelled."""
-        others = self._ready or self._scheduled or self._selector.is_used()
+        others = self._ready or self._scheduled or self._waiting or self._parked or self._selector.is_used()
         task = asyncio.current_task(self)
         return not others and task is not None and not task._must_cancel
+
+    def _run_once(self):
+        """What is ready, and nothing else, needs neither clocks nor a look at what comes from outside."""
+        ready = self._ready
+        if not ready or self._scheduled or self._debug or self._selector.is_used():
+            super()._run_once()
+            return
+        # What these add is for the next time.
+        for _ in range(len(ready)):
+            handle = ready.popleft()
+            if not handle._cancelled:
+                handle._run()
 
     def forget_timers(self):
         """What is scheduled belongs to a clock that another machine does not have."""
