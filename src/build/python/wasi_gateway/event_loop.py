@@ -4,6 +4,7 @@ import asyncio
 import concurrent.futures
 import select
 import selectors
+import time
 from asyncio import selector_events
 
 from wit_world.imports import monotonic_clock, poll
@@ -67,11 +68,12 @@ class Pollables(selectors._BaseSelectorImpl):
             return [future for future, pollable in self.waiting.items() if pollable.ready()]
         if timeout is None and self.waiting:
             return self._poll(list(self.waiting), list(self.waiting.values()))
-        clock = monotonic_clock.subscribe_duration(int((timeout or FOR_EVER) * 1e9))
-        with clock:
-            if not self.waiting:
-                clock.block()
-                return []
+        timeout = timeout or FOR_EVER
+        if not self.waiting:
+            # The C library does that in fewer steps than a pollable takes from here.
+            time.sleep(timeout)
+            return []
+        with monotonic_clock.subscribe_duration(int(timeout * 1e9)) as clock:
             return self._poll(list(self.waiting), [*self.waiting.values(), clock])
 
     @staticmethod
