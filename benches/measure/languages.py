@@ -66,6 +66,8 @@ SAMPLES = [
     Sample("Python, FastAPI with one route", None, "/", None, ("uvicorn", FASTAPI), wasmtime=False),
     Sample("Python, FastAPI", "built/guests-python-fastapi*", "/items/7?q=tea", "python",
            ("uvicorn", PYTHON / "fastapi"), wasmtime=False),
+    Sample("Python, FastAPI, dependencies of `def`", "built/guests-python-fastapi*", "/dependencies", "python",
+           ("uvicorn", PYTHON / "fastapi"), wasmtime=False),
     Sample("Python, Starlette", "built/guests-python-starlette*", "/hello/world", "python",
            ("uvicorn", PYTHON / "starlette"), wasmtime=False),
     Sample("Python, Flask", "built/guests-python-flask*", "/hello/world", "python",
