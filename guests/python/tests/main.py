@@ -13,6 +13,7 @@ import recursion
 import resources
 import responses
 import starts
+import temporary
 import transactions
 
 
@@ -49,6 +50,8 @@ async def answer(scope, receive):
     if (text := starts.answer(path, scope["state"])) is not None:
         return text
     if (text := recursion.answer(path)) is not None:
+        return text
+    if (text := await temporary.answer(path)) is not None:
         return text
     if path == "/backtracks":
         # It takes twice as long for each further letter.

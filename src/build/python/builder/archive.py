@@ -10,7 +10,9 @@ import zlib
 from pathlib import Path
 
 # Neither imported nor read by anybody at run time.
-LEFT_OUT = {"__pycache__", "node_modules", "bin", "tests", "test", "venv", "target"}
+LEFT_OUT = {"__pycache__", "node_modules", "tests", "venv"}
+# Nor these, unless they are packages, as `django.test` is.
+LEFT_OUT_UNLESS_PACKAGES = {"bin", "test", "target"}
 SUFFIXES_LEFT_OUT = (".pyc", ".pyi", ".so", ".wasm", ".c", ".h", ".pyx", ".rs")
 KEPT_OF_DIST_INFO = {"METADATA", "entry_points.txt"}
 
@@ -65,5 +67,8 @@ def files(folder):
 
 
 def _is_wanted(parent, name):
+    folder = os.path.join(parent, name)
+    if name in LEFT_OUT_UNLESS_PACKAGES and not os.path.exists(os.path.join(folder, "__init__.py")):
+        return False
     # A virtual environment says so, whatever it is called.
-    return not (name in LEFT_OUT or name.startswith(".") or os.path.exists(os.path.join(parent, name, "pyvenv.cfg")))
+    return not (name in LEFT_OUT or name.startswith(".") or os.path.exists(os.path.join(folder, "pyvenv.cfg")))

@@ -10,6 +10,21 @@ SERVERS_OF = {"quart": {"hypercorn"}}
 # What servers use where it is there, which is nowhere in a component.
 OF_SERVERS = {"uvloop", "httptools", "watchfiles", "rignore", "fastar"}
 
+# Packages that only make others faster, or give them one more form of what they do, and which of those look whether they are
+# there: they are left out where nobody else asks for them.
+SPARED_BY = {
+    "aiodns": {"aiohttp"},
+    "backports-zstd": {"aiohttp", "urllib3"},
+    "brotli": {"aiohttp", "httpx", "httpx2", "requests", "urllib3"},
+    "brotlicffi": {"aiohttp", "httpx", "httpx2", "requests", "urllib3"},
+    "ciso8601": {"tortoise-orm"},
+    "hiredis": {"redis", "fakeredis"},
+    "setproctitle": {"celery"},
+    "ujson": {"fastapi", "starlette"},
+    "watchdog": {"werkzeug", "flask"},
+    "zstandard": {"aiohttp", "httpx", "httpx2", "urllib3"},
+}
+
 # What the bridge has something for that takes its place.
 STAND_INS = {"greenlet"}
 
@@ -31,6 +46,19 @@ NATIVE = {
     "ormsgpack": "use msgpack, which has a form in Python",
     "ujson": "use orjson, which is built for WASI",
     "msgspec": "it has no build for WASI, nor has Litestar, which asks for it; use FastAPI or Starlette, as Pydantic has one",
+    "aiokafka": "hand messages on by HTTP, or by Redis",
+    "brotli": "take it out: the server compresses what it answers, by `wasmserve --compress`",
+    "cbor2": "use msgpack, which has a form in Python",
+    "dependency-injector": "use FastAPI's Depends, or dishka",
+    "lz4": "use `zlib` of the standard library",
+    "mmh3": "use `hashlib` of the standard library",
+    "nh3": "use bleach, which is Python throughout",
+    "psutil": "take it out: WASI tells nothing of the machine and its processes, and the server does by its /metrics",
+    "python-rapidjson": "use orjson, which is built for WASI",
+    "regex": "use `re` of the standard library; in place of fastapi-mail, which asks for it, use aiosmtplib",
+    "uuid-utils": "use `uuid` of the standard library; langchain-core, which asks for it, cannot be had",
+    "xxhash": "use `hashlib` of the standard library",
+    "zstandard": "use `zlib` of the standard library; the server compresses what it answers, by `wasmserve --compress`",
     "lxml": "use `xml.etree` of the standard library, or html5lib",
     "numpy": "it has no build for WASI",
     "pandas": "it has no build for WASI",

@@ -93,6 +93,9 @@ def _fill(home, lines, project, tools, cache, find_links):
     found = json.loads(report.read_text())["install"]
     left_out = (known.SERVERS - _imports(project)) | known.OF_SERVERS
     graph = json.loads(tools.depend(report, left_out))
+    if spared := _spared(found, graph, project):
+        progress(f"leaving out {', '.join(sorted(spared))}, which others do without")
+        graph = json.loads(tools.depend(report, left_out | spared))
     report.unlink()
     listing.unlink()
     wheels = home / "wheels"
@@ -126,6 +129,13 @@ def _fill(home, lines, project, tools, cache, find_links):
     for wheel in sorted(wheels.glob("*.whl")):
         _unpack(wheel, home)
     shutil.rmtree(wheels)
+
+
+def _spared(found, graph, project):
+    """What is asked for by those only who do without it."""
+    named = {_name(item) for item in found if item.get("requested")} | {name.lower() for name in project.imports}
+    kept = set(graph["kept"]) - named
+    return {name for name, by in known.SPARED_BY.items() if name in kept and by.issuperset(graph["asked"].get(name, ()))}
 
 
 def _note_stand_in(item, home):

@@ -5,14 +5,18 @@ thread would do is done where somebody asks for it, no request waits for such a 
 import contextvars
 import os
 import time
+import types
 import weakref
 
 from .event_loop import Aside
+from .threads import NoThread
 
 # Tasks that requests have begun, and that may outlive the coroutine that answers.
 begun = contextvars.ContextVar("begun", default=None)
 # What draws again, in each instance, what a library has drawn when it was imported.
 DRAWN = []
+# What has something to send, which is sent when the request has been answered.
+UNSENT = weakref.WeakSet()
 # The thread of pymongo that finds out which server is what.
 MONITOR = "pymongo_server_monitor_thread"
 
@@ -105,10 +109,56 @@ def _pymongo_monitor(module):
     module._is_faas = lambda: True
 
 
+def _opentelemetry_batches(module):
+    """Spans, and lines of logs, are sent when the request has been answered, or when there are as many as go at once."""
+    kind, strategy = module.BatchProcessor, module.BatchExportStrategy
+    module.threading = types.SimpleNamespace(**vars(module.threading) | {"Thread": NoThread})
+    emit = kind.emit
+
+    def emit_for_later(self, data):
+        emit(self, data)
+        UNSENT.add(self)
+        if not Building.goes_on and len(self._queue) >= self._max_export_batch_size:
+            self._export(strategy.EXPORT_WHILE_BATCH_EXCEEDS_THRESHOLD)
+
+    kind.emit = emit_for_later
+    kind.wasi_send = lambda self: self._export(strategy.EXPORT_ALL)
+
+
+def _opentelemetry_metrics(module):
+    """What is counted is counted by one instance, and nobody would send it by and by."""
+    kind = module.PeriodicExportingMetricReader
+    module.Thread = NoThread
+    init = kind.__init__
+
+    def begin(self, *args, **kwargs):
+        init(self, *args, **kwargs)
+        module._logger.warning("metrics are sent by force_flush() only: WASI has no threads that would send them")
+
+    kind.__init__ = begin
+
+
+def send():
+    """Sends what there is to send. While the component is built nobody can be reached, and it is forgotten."""
+    while UNSENT:
+        batch = UNSENT.pop()
+        if not Building.goes_on:
+            with Aside():
+                batch.wasi_send()
+        else:
+            batch._queue.clear()
+
+
+class Building:
+    goes_on = True
+
+
 # Modules, and what is done once each has been imported.
 LIBRARIES = {
     "sentry_sdk.worker": _sentry,
     "sse_starlette.sse": _sse_starlette,
+    "opentelemetry.sdk._shared_internal": _opentelemetry_batches,
+    "opentelemetry.sdk.metrics._internal.export": _opentelemetry_metrics,
     "bson.objectid": _bson,
     "pymongo.periodic_executor": _pymongo_executors,
     "pymongo.synchronous.topology": _pymongo_topology,

@@ -19,8 +19,8 @@ from componentize_py_types import Err, Ok
 from wit_world import exports
 from wit_world.imports import types
 
-from . import background, chance, files, frozen, gather, heap, immortal, missing, nesting, printing, resources, sockets
-from . import temporary, threads
+from . import absent, background, chance, files, frozen, gather, heap, immortal, in_memory, missing, nesting, printing
+from . import resources, sockets, temporary, threads
 from .body import BodyWriter
 from .event_loop import Policy, WasiEventLoop
 from .exchange import Exchange
@@ -32,7 +32,7 @@ from .wsgi import WsgiApp, is_wsgi
 
 chance.install()
 sockets.install()
-missing.install()
+missing.install(frozen.APPLICATION)
 printing.install()
 temporary.install()
 nesting.install()
@@ -53,7 +53,9 @@ def build(settings_path):
     archive = frozen.Archive.of(settings["archive"])
     imports = frozen.Imports(archive, settings["native"])
     files.install(archive)
+    in_memory.install()
     imports.install()
+    absent.install(imports)
     if settings["greenlets"]:
         from . import greenlets
 
@@ -89,6 +91,8 @@ def build(settings_path):
             with open(settings["notes"], "a") as file:
                 file.writelines(f"note: fresh instances take longer, as a request could not be rehearsed: {it}\n" for it in wrong)
     watch.end()
+    background.send()
+    background.Building.goes_on = False
     gc.collect()
     for what, holder in handles():
         raise SystemExit(f"open: {f'`{holder}`' if holder else 'something'} holds {what}, {CLOSED}")
@@ -245,6 +249,8 @@ async def _run(exchange):
     # The instance may go when this returns, so it stays for what the request has left running.
     while tasks:
         await asyncio.wait(tasks)
+    if background.UNSENT:
+        background.send()
 
 
 async def _started():

@@ -64,6 +64,8 @@ class Imports:
         self.native = native
         # Modules, and what is done with each once it has been imported.
         self.after = {}
+        # Called before and after a module is executed.
+        self.between = lambda: None
         # What each is imported from (as in SITE, without its suffix), and its name in the component.
         self.modules = {}
         # Not all of SITE is there: the time zones are in a folder of the tools'.
@@ -146,7 +148,9 @@ class Loader(importlib.abc.SourceLoader):
         return self.path
 
     def exec_module(self, module):
+        self._imports.between()
         super().exec_module(module)
+        self._imports.between()
         if (adapt := self._imports.after.get(module.__name__)) is not None:
             adapt(module)
 

@@ -6,6 +6,7 @@ import hmac
 import logging
 import os
 import sys
+import threading
 import types
 
 
@@ -50,10 +51,59 @@ class SemLock:
     SEM_VALUE_MAX = 2**31 - 1
 
     def __init__(self, *args, **kwargs):
-        raise OSError(errno.ENOTSUP, "WASI starts no processes")
+        raise OSError(errno.ENOTSUP, PROCESSES)
 
 
-def install():
+def _refused(what, number=errno.ENOTSUP):
+    def refuse(*args, **kwargs):
+        raise OSError(number, what)
+
+    return refuse
+
+
+PROCESSES = "WASI starts no processes"
+# What libraries name when they are imported, or call to be told that it is not so. What they look for by `hasattr`, as `fork`,
+# is not here.
+IN_OS = {
+    "system": _refused(PROCESSES),
+    "kill": _refused(PROCESSES),
+    "killpg": _refused(PROCESSES),
+    "waitpid": _refused(PROCESSES, errno.ECHILD),
+    "getppid": lambda: 1,
+    "getgroups": lambda: [],
+    "getlogin": _refused("nobody is logged in", errno.ENXIO),
+    "getloadavg": _refused("WASI tells nothing of the machine"),
+    "get_terminal_size": _refused("WASI has no terminals", errno.ENOTTY),
+    "sched_getaffinity": lambda pid: {0},
+}
+
+
+class Mask:
+    """Files of a component have no owner whom it could keep from them; whoever sets the mask gets back what there was."""
+
+    def __init__(self):
+        self.now = 0o022
+
+    def set(self, mask):
+        before, self.now = self.now, mask & 0o777
+        return before
+
+
+def _expanduser(real, home):
+    """A user has a home where `HOME` says so, else the application's folder is it."""
+
+    def expanduser(path):
+        found = real(path)
+        is_text = isinstance(found, str)
+        tilde, rest = ("~", found[1:]) if is_text else (b"~", found[1:])
+        if found[:1] != tilde or rest[:1] not in ("", "/", b"", b"/"):
+            return found
+        return (home if is_text else home.encode()) + rest
+
+    return expanduser
+
+
+def install(home):
     if not hasattr(hashlib, "pbkdf2_hmac"):
         hashlib.pbkdf2_hmac = pbkdf2_hmac
     # prometheus_client imports it, and uses it only among several processes.
@@ -69,5 +119,11 @@ def install():
     for name in ("getuid", "geteuid", "getgid", "getegid"):
         if not hasattr(os, name):
             setattr(os, name, lambda: NOBODY)
+    for name, instead in {**IN_OS, "umask": Mask().set}.items():
+        if not hasattr(os, name):
+            setattr(os, name, instead)
+    if not hasattr(threading, "get_native_id"):
+        threading.get_native_id = os.getpid
+    os.path.expanduser = _expanduser(os.path.expanduser, home)
     # What is logged where nothing was configured says how important it is, so that the host's log has that.
     logging.lastResort.setFormatter(logging.Formatter(logging.BASIC_FORMAT))

@@ -27,7 +27,9 @@ def settle(loop):
     """Gives back what is open. Returns what cannot be given back, in words, or None."""
     # What the application has made since it was built, and what it had then.
     gc.unfreeze()
+    background.send()
     _close_pools(loop)
+    _close_connections()
     gc.collect()
     for what, holder in handles():
         return f"{f'`{holder}`' if holder else 'something'} holds {what}, which no other instance can have: close it"
@@ -79,6 +81,15 @@ def _close_pools(loop):
         except Exception:
             # What stays open is found.
             pass
+
+
+def _close_connections():
+    """Those that urllib3, and with it requests, keeps to ask the same servers again; they are opened again, too."""
+    urllib3 = sys.modules.get("urllib3.poolmanager")
+    if urllib3 is None:
+        return
+    for manager in [it for it in gc.get_objects() if issubclass(type(it), urllib3.PoolManager)]:
+        manager.clear()
 
 
 def _close_directories():

@@ -4,6 +4,7 @@ import asyncio
 import concurrent.futures
 import contextvars
 import errno
+import logging.handlers
 import threading
 import time
 import types
@@ -20,6 +21,7 @@ PROCESSES = "WASI starts no processes"
 
 def install(loop):
     _install_threading()
+    _install_queue_listener()
     _install_processes()
     concurrent.futures.ThreadPoolExecutor.submit = _submit
     asyncio.run_coroutine_threadsafe = _threadsafe
@@ -238,6 +240,28 @@ def _install_threading():
         return False
 
     threading.Condition.wait = wait_for_nobody
+
+
+def _install_queue_listener():
+    """Its thread, that would hand on what is logged: whoever logs hands it on."""
+    kind = logging.handlers.QueueListener
+
+    def start(self):
+        def put(record, *args, **kwargs):
+            if record is not self._sentinel:
+                self.handle(record)
+
+        while not self.queue.empty():
+            put(self.queue.get_nowait())
+        self.queue.put = self.queue.put_nowait = put
+        self._thread = NoThread()
+
+    def stop(self):
+        if self._thread is not None:
+            del self.queue.put, self.queue.put_nowait
+            self._thread = None
+
+    kind.start, kind.stop = start, stop
 
 
 def _install_processes():

@@ -6,6 +6,7 @@ mod chance;
 mod databases;
 mod django;
 mod granted;
+mod handed;
 mod native;
 mod packages;
 mod priming;
@@ -19,6 +20,7 @@ mod services;
 mod sqlite;
 mod startup;
 mod table;
+mod temporary;
 mod tokens;
 mod websocket;
 
