@@ -19,26 +19,37 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 /// These files are bundled with applications, or take part in that.
-const OURS: [embedded::Embedded; 15] = [
+const OURS: [embedded::Embedded; 21] = [
     ("bindings.mjs", include_str!("javascript/bindings.mjs")),
     ("bodies.js", include_str!("javascript/bodies.js")),
     ("bridge.js", include_str!("javascript/bridge.js")),
+    (TABLES, NO_CLASSES),
+    (CLASSES, include_str!("javascript/classes.mjs")),
     ("development.js", include_str!("javascript/development.js")),
     ("host.js", include_str!("javascript/host.js")),
+    ("intl.js", include_str!("javascript/intl.js")),
+    ("intl_words.js", include_str!("javascript/intl_words.js")),
     ("late.js", include_str!("javascript/late.js")),
     ("light.js", include_str!("javascript/light.js")),
+    ("locale.js", include_str!("javascript/locale.js")),
     ("normalize.js", include_str!("javascript/normalize.js")),
     ("platform.js", include_str!("javascript/platform.js")),
     ("positions.js", include_str!("javascript/positions.js")),
     ("response.js", include_str!("javascript/response.js")),
     ("sockets.js", include_str!("javascript/sockets.js")),
     ("standard.js", include_str!("javascript/standard.js")),
+    ("unicode.js", include_str!("javascript/unicode.js")),
     ("waiting.js", include_str!("javascript/waiting.js")),
     ("websocket.js", include_str!("javascript/websocket.js")),
 ];
 
 /// An application for Workers makes one of these to open a WebSocket.
 const PAIR: &str = "WebSocketPair";
+
+/// Finds the classes of Unicode that a module names.
+const CLASSES: &str = "classes.mjs";
+const TABLES: &str = "classes.js";
+const NO_CLASSES: &str = "export const classes = {};\n";
 
 /// This module is for an application that brings its own handler, or listens for events.
 const LEFT: &str = "import \"./platform.js\";
@@ -99,6 +110,7 @@ pub fn build(
     let called =
         made.exports.iter().any(|name| name == "default") && !brings_handler(&made.exports);
     embedded::write_all(tools.scratch(), OURS)?;
+    find_classes(tools, &node, "application.js")?;
     let application = tools.scratch().join("application.js");
     let application = std::fs::read_to_string(application).context("esbuild left no module")?;
     let sockets = takes_websockets(&application);
@@ -223,12 +235,19 @@ fn bundle(
         .current_dir(root)
         .arg(main)
         .args(["--bundle", "--format=esm", "--target=es2022"])
-        .args(["--platform=neutral", "--main-fields=module,main"])
-        .args(["--conditions=worker,import", "--external:wasi:*"])
+        // What packages have for browsers does without Node.js, as on Workers, where bundles are made so too.
+        .args(["--platform=browser", "--main-fields=browser,module,main"])
+        .args(["--conditions=worker,browser,import", "--external:wasi:*"])
+        // Packages ask it in passing, and there is no `process`.
+        .arg("--define:process.env.NODE_ENV=\"production\"")
         .args(["--external:wasmserve:*", "--external:spin:*"])
-        // The engine has no tables of Unicode: one such expression would be a syntax error of the whole module, where
-        // it is now an error of whoever evaluates it.
-        .arg("--supported:regexp-unicode-property-escapes=false")
+        // The engine has no tables of Unicode. What makes an expression when it is evaluated is given those that
+        // `classes.mjs` has found; a literal would be a syntax error of the whole module.
+        // All that may have one are made so, as esbuild does not look between brackets.
+        .args([
+            "--supported:regexp-sticky-and-unicode-flags=false",
+            "--supported:regexp-set-notation=false",
+        ])
         .arg("--log-level=warning")
         .args(more)
         .arg(option("--metafile=", &facts))
@@ -237,6 +256,21 @@ fn bundle(
     let text = std::fs::read_to_string(&facts).context("esbuild left no metafile")?;
     let facts: Value = serde_json::from_str(&text).context("esbuild's metafile is no JSON")?;
     Ok(Bundle::of(&facts))
+}
+
+/// Writes the tables of the classes of Unicode that a module names, for `unicode.js`. Says whether it names any.
+fn find_classes(tools: &mut Tools<'_>, node: &Path, module: &str) -> Result<bool> {
+    let mut command = Command::new(node);
+    command
+        .current_dir(tools.scratch())
+        .args([CLASSES, module, TABLES]);
+    tools.run("node", command)?;
+    let found = std::fs::read(tools.scratch().join(TABLES)).context("node left no tables")?;
+    Ok(found != NO_CLASSES.as_bytes())
+}
+
+fn write_classes(tools: &Tools<'_>, text: &str) -> Result<()> {
+    embedded::write(&tools.scratch().join(TABLES), text.as_bytes())
 }
 
 impl Bundle {

@@ -31,12 +31,15 @@ export function ofRequest(asked: Request, env: any): Promise<string[]> {
     method: () => asked.method === "GET" && "method" in asked,
     derived: () => Object.create(env).remoteAddr.hostname === "127.0.0.1",
     proxied: () => new Proxy(env, {}).remoteAddr === env.remoteAddr,
-    variables: () => own(env) === JSON.stringify([{}, {}, Object.keys(env)]) && !("requestIP" in env),
+    // An object like any other, and what it tells of the client is not among the variables for whoever lists or copies them.
+    variables: () =>
+      JSON.stringify([env, { ...env }, Object.keys(env)]) === "[{},{},[]]" &&
+      Object.getPrototypeOf(env) === Object.prototype && !("requestIP" in env),
     looped: () => {
       for (const name in env) return name;
       return true;
     },
-    assigned: () => ((env.server = 1), env.server === 1 && Object.keys(env).length === 0),
+    assigned: () => ((env.server = 1), env.server === 1 && Object.keys(env).join() === "server"),
     again: () => new Request(asked).headers.get("x-a") === "1, 2",
     other: () => new Request(asked, { method: "PUT" }).method === "PUT",
     "as init": () => new Request("http://a.test/", asked).headers.get("x-a") === "1, 2",

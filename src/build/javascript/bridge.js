@@ -98,7 +98,7 @@ async function ended(later) {
 
 // Asks the application, which leaves promises that are to be waited for after its response. `client` tells who asks.
 function ask(fetch, request, client, later) {
-  const env = { __proto__: new Client(client), ...variables() };
+  const env = environmentOf(client);
   const context = {
     waitUntil: (promise) => void later.push(promise),
     passThroughOnException() {},
@@ -302,47 +302,35 @@ export function addressOf(text) {
   return { address, port: Number(text.slice(colon + 1)) };
 }
 
-// Tells who asks as Deno, Bun and Node.js do, where `getConnInfo` of Hono looks for it. It is what the variables inherit,
-// and so not among them for whoever lists them, and is found when somebody looks.
-class Client {
-  #client;
-  #told;
-
-  constructor(client) {
-    this.#client = client;
-  }
-
-  // Who looks may have an object that inherits from the variables, or a proxy of them.
-  static #toldTo(who) {
-    let own = who;
-    while (own && !(#client in own)) own = Object.getPrototypeOf(own);
-    return own && (own.#told ??= own.#tell());
-  }
-
-  #tell() {
-    const client = this.#client();
-    if (client === undefined) return {};
-    const { address, port } = client;
-    const family = address.includes(":") ? "IPv6" : "IPv4";
-    const incoming = { socket: { remoteAddress: address, remotePort: port, remoteFamily: family } };
-    return {
-      remoteAddr: { transport: "tcp", hostname: address, port },
-      incoming,
-      server: { incoming, requestIP: () => ({ address, port, family }) },
+// The variables as an object like any other, which tells who asks as Deno, Bun and Node.js do, where `getConnInfo` of Hono
+// looks for it. That is not among the variables for whoever lists or copies them, and is found when somebody looks.
+function environmentOf(client) {
+  let told;
+  const tell = () => (told ??= addressesOf(client()));
+  const members = {};
+  for (const name of CLIENT_MEMBERS) {
+    members[name] = {
+      get: () => tell()[name],
+      set(value) { Object.defineProperty(this, name, { value, configurable: true, enumerable: true, writable: true }); },
+      configurable: true,
     };
   }
+  // A variable of that name is what the operator has set.
+  return Object.assign(Object.defineProperties({}, members), variables());
+}
 
-  static {
-    delete this.prototype.constructor;
-    const toldTo = this.#toldTo;
-    for (const name of ["remoteAddr", "incoming", "server"]) {
-      Object.defineProperty(this.prototype, name, {
-        get() { return toldTo(this)?.[name]; },
-        set(value) { Object.defineProperty(this, name, { value, configurable: true, writable: true }); },
-        configurable: true,
-      });
-    }
-  }
+const CLIENT_MEMBERS = ["remoteAddr", "incoming", "server"];
+
+function addressesOf(client) {
+  if (client === undefined) return {};
+  const { address, port } = client;
+  const family = address.includes(":") ? "IPv6" : "IPv4";
+  const incoming = { socket: { remoteAddress: address, remotePort: port, remoteFamily: family } };
+  return {
+    remoteAddr: { transport: "tcp", hostname: address, port },
+    incoming,
+    server: { incoming, requestIP: () => ({ address, port, family }) },
+  };
 }
 
 function bodyOf(incoming) {

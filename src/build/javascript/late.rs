@@ -1,7 +1,9 @@
 //! Under `wasmserve dev` the component has the bridge alone, and reads the application from a file when it starts. It is
 //! made once for each version of the toolchain, and kept; a build makes the file, which takes a fraction of a second.
 
-use super::{NodeProject, bundle, componentize, componentizer};
+use super::{
+    NO_CLASSES, NodeProject, bundle, componentize, componentizer, find_classes, write_classes,
+};
 use crate::build::embedded;
 use crate::build::project::nearest;
 use crate::build::tool::Tools;
@@ -85,6 +87,15 @@ fn write_application(
     embedded::write(&entry, text.as_bytes())?;
     let more = ["--sourcemap=external", "--sources-content=false"];
     bundle(tools, project.root, &entry, NAME, &more)?;
+    if find_classes(tools, project.node, NAME)? {
+        // They are in the file, as the component is that of any application.
+        embedded::write(
+            &entry,
+            format!("import \"./unicode.js\";\n{text}").as_bytes(),
+        )?;
+        bundle(tools, project.root, &entry, NAME, &more)?;
+        write_classes(tools, NO_CLASSES)?;
+    }
     let made = tools.scratch();
     let map = std::fs::read(made.join(MAP)).context("esbuild left no source map")?;
     let mut map: Value = serde_json::from_slice(&map).context("esbuild's source map is no JSON")?;

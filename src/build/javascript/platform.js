@@ -4,6 +4,8 @@
 import { lightRequest, realRequest } from "./light.js";
 import { formatted } from "./standard.js";
 import "./bodies.js";
+import "./locale.js";
+import "./unicode.js";
 import "./normalize.js";
 
 // Nobody is reached, and nothing is said: the application is warmed up. Whatever it keeps of `fetch` and `console`
@@ -22,6 +24,14 @@ for (const name of ["error", "warn", "debug", "log", "info", "trace"]) {
   const say = console[name === "debug" ? "log" : name]?.bind(console);
   if (say) console[name] = (...values) => void (quiet || say(...formatted(values).map(told)));
 }
+
+// A body's text has U+FFFD for what is no UTF-8 (Encoding standard, section 6); the engine's own refuses it.
+for (const { prototype } of [Request, Response]) {
+  prototype.text = async function text() {
+    return decoder.decode(await this.arrayBuffer());
+  };
+}
+const decoder = new TextDecoder();
 
 // A body's bytes, and the pieces of a stream one by one (Fetch standard, Streams standard).
 for (const { prototype } of [Request, Response]) {

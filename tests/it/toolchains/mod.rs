@@ -9,6 +9,7 @@ mod failures;
 mod go;
 mod javascript;
 mod javascript_light;
+mod javascript_packages;
 mod javascript_responses;
 mod new;
 mod protocols;
