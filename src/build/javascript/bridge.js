@@ -305,21 +305,31 @@ export function addressOf(text) {
 // The variables as an object like any other, which tells who asks as Deno, Bun and Node.js do, where `getConnInfo` of Hono
 // looks for it. That is not among the variables for whoever lists or copies them, and is found when somebody looks.
 function environmentOf(client) {
-  let told;
-  const tell = () => (told ??= addressesOf(client()));
-  const members = {};
-  for (const name of CLIENT_MEMBERS) {
-    members[name] = {
-      get: () => tell()[name],
-      set(value) { Object.defineProperty(this, name, { value, configurable: true, enumerable: true, writable: true }); },
-      configurable: true,
-    };
-  }
+  const environment = Object.defineProperties({}, CLIENT_MEMBERS);
+  asking = { client, told: undefined };
+  askers.set(environment, asking);
   // A variable of that name is what the operator has set.
-  return Object.assign(Object.defineProperties({}, members), variables());
+  return Object.assign(environment, variables());
 }
 
-const CLIENT_MEMBERS = ["remoteAddr", "incoming", "server"];
+// Who asks, by the variables that were given with the request; and who has asked last, for proxies of them.
+const askers = new WeakMap();
+let asking;
+
+// The same for all requests, as making them takes the engine longer than most requests take.
+const CLIENT_MEMBERS = {};
+for (const name of ["remoteAddr", "incoming", "server"]) {
+  CLIENT_MEMBERS[name] = {
+    get() {
+      let own = this;
+      while (own !== null && !askers.has(own)) own = Object.getPrototypeOf(own);
+      const asker = own === null ? asking : askers.get(own);
+      return (asker.told ??= addressesOf(asker.client()))[name];
+    },
+    set(value) { Object.defineProperty(this, name, { value, configurable: true, enumerable: true, writable: true }); },
+    configurable: true,
+  };
+}
 
 function addressesOf(client) {
   if (client === undefined) return {};
