@@ -76,7 +76,7 @@ fn a_chunk_that_is_beyond_the_limit_is_refused_when_it_is_announced() {
         assert_eq!(ask(&mut whole, &format!("{head}\r\n{chunks}")), 413);
         // Once the guest reads it.
         let mut read = server.connect();
-        read.write(&format!("{head}Expect: 100-continue\r\n\r\n"))
+        read.write(format!("{head}Expect: 100-continue\r\n\r\n"))
             .unwrap();
         assert_eq!(read.head().unwrap().status, 100);
         assert_eq!(ask(&mut read, chunks), 413);
@@ -84,7 +84,7 @@ fn a_chunk_that_is_beyond_the_limit_is_refused_when_it_is_announced() {
     // Bodies are told apart: each may have as much.
     let mut pipelined = server.connect();
     let fits = format!("{head}\r\n9\r\n012345678\r\n0\r\n\r\n");
-    pipelined.write(&fits.repeat(3)).unwrap();
+    pipelined.write(fits.repeat(3)).unwrap();
     for _ in 0..3 {
         assert_eq!(pipelined.response().unwrap().status, 200);
     }
