@@ -15,6 +15,12 @@ use wasip2::random::random::{get_random_bytes, get_random_u64};
 /// Long enough for what was written to be sent.
 const SENT: Duration = Duration::from_millis(50);
 
+/// Its name is in a backtrace, whatever the compiler makes of who calls it.
+#[inline(never)]
+pub fn trap_before_head() {
+    panic!("trapped before the head");
+}
+
 pub fn trap_after_head(out: ResponseOutparam) {
     let body = head(out, 200, &[]);
     body.write("partial\n");

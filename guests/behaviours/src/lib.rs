@@ -22,7 +22,7 @@ impl wasip2::exports::http::incoming_handler::Guest for Behaviours {
         let target = request.path_with_query().unwrap_or_default();
         let (behaviour, query) = query::parse(&target);
         match behaviour {
-            "trap-before-head" => panic!("trapped before the head"),
+            "trap-before-head" => failures::trap_before_head(),
             "trap-after-head" => failures::trap_after_head(out),
             "trap-by-chance" => failures::trap_by_chance(request, &query),
             "trap-by-file" => files::trap_by_file(&query),
