@@ -9,6 +9,7 @@ mod database_file;
 mod database_lock;
 pub mod directories;
 mod exchange;
+mod file_answer;
 mod file_streams;
 mod guest_logger;
 mod guest_output;

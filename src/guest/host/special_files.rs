@@ -7,6 +7,7 @@
 
 use super::about_guests;
 use super::at_hand;
+use super::file_answer;
 use super::state::HostState;
 use crate::log;
 use wasmtime::component::{Accessor, Linker, Resource};
@@ -138,10 +139,7 @@ pub fn add_to_linker(linker: &mut Linker<HostState>, concurrent: bool) -> wasmti
                     how,
                     flags,
                 };
-                match open_at(store.data_mut(), fd, wish).await {
-                    Ok(opened) => Ok((Ok(opened),)),
-                    Err(error) => Ok((Err(error.downcast()?),)),
-                }
+                file_answer::told(open_at(store.data_mut(), fd, wish).await)
             })
         },
     )?;

@@ -2,6 +2,7 @@
 
 use super::interface::{Fd, Outcome, give_back, holds, lock};
 use crate::guest::host::at_hand;
+use crate::guest::host::file_answer::told;
 use crate::guest::host::special_files;
 use crate::guest::host::state::HostState;
 use wasmtime::component::Linker;
@@ -60,16 +61,6 @@ pub async fn set_times_at(
         return Ok(());
     }
     special_files::set_times_at(state, (fd, flags, path), read, written).await
-}
-
-type P2Result<T> = wasmtime::Result<(Result<T, ErrorCode>,)>;
-
-/// Returns what the host says, to the guest.
-fn told<T>(result: FsResult<T>) -> P2Result<T> {
-    match result {
-        Ok(value) => Ok((Ok(value),)),
-        Err(error) => Ok((Err(error.downcast()?),)),
-    }
 }
 
 /// Puts these functions in the place of those that only know directories.
