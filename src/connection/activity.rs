@@ -149,9 +149,9 @@ impl Activity {
         self.state.borrow_mut().answers_early(stream, reading);
     }
 
-    /// Puts back what the target of a request of HTTP/2 stands for, and says whether that is known.
-    pub fn restore_target(&self, target: &mut Uri) -> bool {
-        self.state.borrow().restore_target(target)
+    /// Says whether the request of a stream of HTTP/2 may be taken, whose target is put back.
+    pub fn admits(&self, stream: u32, target: &mut Uri) -> bool {
+        self.state.borrow_mut().admits(stream, target)
     }
 
     /// Says whether the client ended before its request was whole.

@@ -2,7 +2,7 @@
 //! CONTINUATION frames that follow it.
 
 use super::frames::{CONTINUATION, END_HEADERS, HEADER, HEADERS, Header};
-use super::targets::Targets;
+use super::targets::{Examined, Targets};
 use std::ops::Range;
 
 const PADDED: u8 = 8;
@@ -69,29 +69,31 @@ impl FieldBlock {
         }
     }
 
-    /// Has targets in the block replaced, and says whether it has pseudo-header fields, as far as that is known; none where more
-    /// of it is to come.
-    pub fn examine(self, bytes: &mut [u8], targets: &mut Targets) -> Option<bool> {
-        let has_pseudo = match self {
+    /// Has in the block replaced what is to be replaced, and says what was found, as far as that is known; none where more of it
+    /// is to come.
+    pub fn examine(self, bytes: &mut [u8], targets: &mut Targets) -> Option<Examined> {
+        Some(match self {
             FieldBlock::One(piece) => targets.examine(&mut bytes[piece]),
             FieldBlock::Several(pieces) => {
                 let all = pieces.iter().map(|piece| &bytes[piece.clone()]);
                 let mut block = all.collect::<Vec<_>>().concat();
-                let has_pseudo = targets.examine(&mut block);
+                let examined = targets.examine(&mut block);
                 let mut from = &block[..];
                 for piece in pieces {
                     let changed = from.split_off(..piece.len()).unwrap_or_default();
                     bytes[piece].copy_from_slice(changed);
                 }
-                has_pseudo
+                examined
             }
             FieldBlock::Unfinished => return None,
             FieldBlock::Unfollowed => {
                 targets.overlook();
-                false
+                Examined {
+                    has_pseudo: false,
+                    is_malformed: false,
+                }
             }
-        };
-        Some(has_pseudo)
+        })
     }
 }
 
@@ -168,7 +170,8 @@ mod tests {
             .concat();
             let mut targets = Targets::default();
             let found = FieldBlock::find(&bytes, MOST_BYTES);
-            assert_eq!(found.examine(&mut bytes, &mut targets), Some(true));
+            let examined = found.examine(&mut bytes, &mut targets).unwrap();
+            assert!(examined.has_pseudo && !examined.is_malformed);
             let seen = [&bytes[HEADER..HEADER + at], &bytes[2 * HEADER + at..]].concat();
             let mut seen = std::str::from_utf8(&seen[3..8]).unwrap().parse().unwrap();
             assert!(targets.restore(&mut seen), "divided at {at}");

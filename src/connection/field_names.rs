@@ -1,56 +1,130 @@
-//! `FieldNames` says whether a field block has pseudo-header fields. In trailers these make a request malformed (RFC 9113
-//! section 8.1), and the library beneath drops them there without a word: another reader may take them for the request's.
+//! `FieldNames` says what is known of the fields of a block by their names: whether it has pseudo-header fields, and whether
+//! it has malformed ones. In trailers pseudo-header fields make a request malformed (RFC 9113 section 8.1), and the library
+//! beneath drops them there without a word: another reader may take them for the request's.
 
+use http::{HeaderName, HeaderValue, Method};
 use std::collections::VecDeque;
 
-/// Pseudo-header fields have these places in the static table (RFC 7541 appendix A), and what a client adds comes behind it.
-const PSEUDO: std::ops::RangeInclusive<usize> = 1..=14;
+/// What a client adds to the static table (RFC 7541 appendix A) comes behind it.
 const STATIC: usize = 61;
 
 /// A client's table has room for this many entries: it has 4,096 bytes (RFC 9113 section 6.5.2), and an entry takes 32 more than
 /// its text.
 const MOST: usize = 128;
 
+/// A `FieldName` says what kind of field a name is that of.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum FieldName {
+    Ordinary,
+    Method,
+    Path,
+    /// Another pseudo-header field.
+    Pseudo,
+    /// No field of a request has this name.
+    Malformed,
+}
+
 #[derive(Default)]
 pub struct FieldNames {
-    /// Whether each entry that the client has added is a pseudo-header field, the newest first. Which of them the table still
-    /// has room for need not be known: whoever refers to another ends the connection.
-    added: VecDeque<bool>,
-    is_last_pseudo: bool,
+    /// What is known of each entry that the client has added, the newest first. Which of them the table still has room for need
+    /// not be known: whoever refers to another ends the connection.
+    added: VecDeque<Field>,
     has_pseudo: bool,
+    is_malformed: bool,
+}
+
+/// A `Field` is what is known of one field.
+#[derive(Clone, Copy)]
+struct Field {
+    name: FieldName,
+    is_malformed: bool,
+}
+
+impl FieldName {
+    /// Says what this is the name of (RFC 9113 sections 8.2.1 and 8.3).
+    pub fn of(name: &[u8]) -> FieldName {
+        match name {
+            b":method" => FieldName::Method,
+            b":path" => FieldName::Path,
+            b":authority" | b":scheme" | b":protocol" => FieldName::Pseudo,
+            _ if HeaderName::from_lowercase(name).is_ok() => FieldName::Ordinary,
+            _ => FieldName::Malformed,
+        }
+    }
+
+    /// Pseudo-header fields come first in the static table.
+    fn in_static_table(index: usize) -> FieldName {
+        match index {
+            2 | 3 => FieldName::Method,
+            4 | 5 => FieldName::Path,
+            1 | 6..=14 => FieldName::Pseudo,
+            _ => FieldName::Ordinary,
+        }
+    }
+
+    /// Says whether a field of this name may have this value. Paths are judged elsewhere.
+    pub fn may_have(self, value: &[u8]) -> bool {
+        const BLANKS: [Option<&u8>; 2] = [Some(&b' '), Some(&b'\t')];
+        match self {
+            FieldName::Ordinary | FieldName::Malformed => {
+                let has_blanks = BLANKS.contains(&value.first()) || BLANKS.contains(&value.last());
+                !has_blanks && HeaderValue::from_bytes(value).is_ok()
+            }
+            FieldName::Method => Method::from_bytes(value).is_ok(),
+            FieldName::Pseudo => std::str::from_utf8(value).is_ok(),
+            FieldName::Path => true,
+        }
+    }
 }
 
 impl FieldNames {
     /// Begins a block.
     pub fn begin(&mut self) {
         self.has_pseudo = false;
+        self.is_malformed = false;
     }
 
     pub fn has_pseudo(&self) -> bool {
         self.has_pseudo
     }
 
-    /// Takes note of a field of this name.
-    pub fn see(&mut self, name: &[u8]) {
-        self.note(name.first() == Some(&b':'));
+    pub fn is_malformed(&self) -> bool {
+        self.is_malformed
     }
 
-    /// Takes note of a field whose name is in the tables, in this place.
-    pub fn see_indexed(&mut self, index: usize) {
+    /// Finds the name that is in the tables, in this place.
+    pub fn indexed(&self, index: usize) -> FieldName {
+        self.entry(index).name
+    }
+
+    fn entry(&self, index: usize) -> Field {
         let added = index.checked_sub(STATIC + 1);
         let added = added.and_then(|at| self.added.get(at).copied());
-        self.note(added.unwrap_or_else(|| PSEUDO.contains(&index)));
+        added.unwrap_or_else(|| Field {
+            name: FieldName::in_static_table(index),
+            is_malformed: false,
+        })
     }
 
-    fn note(&mut self, is_pseudo: bool) {
-        self.is_last_pseudo = is_pseudo;
-        self.has_pseudo |= is_pseudo;
+    /// Takes note of a field that is in the tables, in this place.
+    pub fn see_indexed(&mut self, index: usize) {
+        self.note(self.entry(index));
     }
 
-    /// The client has added the last field to its table.
-    pub fn keep_last(&mut self) {
-        self.added.truncate(MOST - 1);
-        self.added.push_front(self.is_last_pseudo);
+    /// Takes note of a field, which the client may have added to its table.
+    pub fn see(&mut self, name: FieldName, is_malformed: bool, is_added: bool) {
+        let field = Field { name, is_malformed };
+        self.note(field);
+        if is_added {
+            self.added.truncate(MOST - 1);
+            self.added.push_front(field);
+        }
+    }
+
+    fn note(&mut self, field: Field) {
+        let is_ordinary = matches!(field.name, FieldName::Ordinary | FieldName::Malformed);
+        self.has_pseudo |= !is_ordinary;
+        self.is_malformed |= field.is_malformed || field.name == FieldName::Malformed;
     }
 }
 
@@ -59,7 +133,7 @@ mod tests {
     use super::super::targets::Targets;
 
     fn has_pseudo(targets: &mut Targets, block: &[u8]) -> bool {
-        targets.examine(&mut block.to_vec())
+        targets.examine(&mut block.to_vec()).has_pseudo
     }
 
     #[test]

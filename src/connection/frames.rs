@@ -1,11 +1,13 @@
 //! `Frames` follows the frames that an HTTP/2 client sends (RFC 9113 section 4.1): which cost work and bring nothing,
 //! and since when the head of a request is unfinished. Looks into none of them but for targets and for what
-//! trailers may not have, and holds heads back for that until they are whole.
+//! heads and trailers may not have, and holds heads back for that until they are whole.
 
 use super::field_blocks::{FieldBlock, MOST_BYTES};
+use super::malformed_streams::MalformedStreams;
 use super::stream::PREFACE;
 use super::targets::Targets;
 use crate::request::BodyReading;
+use http::Uri;
 use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Instant;
@@ -36,7 +38,8 @@ pub struct Frames {
     latest: u32,
     /// Streams that are answered before all of their request has come.
     early: HashMap<u32, Arc<BodyReading>>,
-    pub targets: Targets,
+    targets: Targets,
+    malformed: MalformedStreams,
     /// A head is held back until this many bytes of it have come.
     held: usize,
 }
@@ -83,6 +86,7 @@ impl Frames {
             latest: 0,
             early: HashMap::new(),
             targets: Targets::default(),
+            malformed: MalformedStreams::default(),
             held: longest_head.saturating_add(AROUND_HEAD).min(MOST_BYTES),
         }
     }
@@ -94,6 +98,11 @@ impl Frames {
     /// Says since when a head is unfinished.
     pub fn head_since(&self) -> Option<Instant> {
         self.head
+    }
+
+    /// Says whether the request of this stream may be taken, whose target is put back.
+    pub fn admits(&mut self, stream: u32, target: &mut Uri) -> bool {
+        !self.malformed.take(stream) && self.targets.restore(target)
     }
 
     /// This stream has an answer that goes on while its request comes; without `reading` that is over.
@@ -145,12 +154,17 @@ impl Frames {
                 };
                 if header.kind == HEADERS {
                     let block = FieldBlock::find(bytes, self.held);
-                    let Some(has_pseudo) = block.examine(bytes, &mut self.targets) else {
+                    let Some(examined) = block.examine(bytes, &mut self.targets) else {
                         return 0;
                     };
-                    if has_pseudo && header.stream <= self.latest {
+                    let is_of_trailers = header.stream <= self.latest;
+                    match (is_of_trailers, examined.is_malformed) {
                         // Trailers that do not end their stream are malformed for the library beneath, too.
-                        bytes[FLAGS] &= !END_STREAM;
+                        (true, is_malformed) if is_malformed || examined.has_pseudo => {
+                            bytes[FLAGS] &= !END_STREAM;
+                        }
+                        (false, true) => self.malformed.add(header.stream),
+                        _ => {}
                     }
                     self.latest = self.latest.max(header.stream);
                 }

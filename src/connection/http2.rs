@@ -169,9 +169,10 @@ impl Future for Serving {
                 },
                 ServingState::Open(connection) => match ready!(connection.poll_accept(cx)) {
                     Some(Ok((mut request, mut respond))) => {
-                        accepted.add(respond.stream_id().as_u32());
+                        let stream = respond.stream_id().as_u32();
+                        accepted.add(stream);
                         // Whoever sees this leave answers first, with a 400.
-                        if !client.activity.restore_target(request.uri_mut()) {
+                        if !client.activity.admits(stream, request.uri_mut()) {
                             respond.send_reset(Reason::PROTOCOL_ERROR);
                             continue;
                         }

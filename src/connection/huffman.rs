@@ -94,6 +94,34 @@ pub fn decode(encoded: &[u8]) -> Option<Vec<u8>> {
     (length < 8 && code == (1 << length) - 1).then_some(decoded)
 }
 
+/// Says, without decoding it, that a text has no control characters and no blanks at its ends. Of others it may be wrong.
+///
+/// The codes of control characters begin with ten ones or more; those of common characters seldom give as many in a row. A blank
+/// is 010100.
+pub fn is_plain(encoded: &[u8]) -> bool {
+    const BLANK: u16 = 0b01_0100;
+    let Some((last, before)) = encoded.split_last() else {
+        return true;
+    };
+    let ends = u16::from(*last) | before.last().map_or(0, |byte| u16::from(*byte) << 8);
+    let has_blanks = u16::from(encoded[0] >> 2) == BLANK
+        || ends >> ends.trailing_ones().min(15) & 0b11_1111 == BLANK;
+    !has_blanks && !has_long_run(encoded)
+}
+
+/// Says whether ten ones follow each other.
+fn has_long_run(encoded: &[u8]) -> bool {
+    let mut run = 0;
+    encoded.iter().any(|byte| {
+        let longest = run + byte.leading_ones();
+        run = match byte {
+            0xff => longest,
+            _ => byte.trailing_ones(),
+        };
+        longest >= 10
+    })
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -138,6 +166,31 @@ mod tests {
         assert_eq!(decode(&encode(&all)).as_deref(), Some(&all[..]));
         for broken in [&b"\xff\xff\xff\xff"[..], b"\xff", b"\x00\x00\xfe"] {
             assert_eq!(decode(broken), None, "{broken:?}");
+        }
+    }
+
+    #[test]
+    fn what_is_said_to_be_plain_has_no_controls_and_no_blanks_at_its_ends() {
+        let ends = ["", "b", ";", "X", "1"];
+        let begins = ["", "a", "&", "0", "~|", "ab0&", "  a"];
+        let around = begins.iter().flat_map(|begin| ends.map(|end| (begin, end)));
+        let texts = around.flat_map(|(begin, end)| {
+            (0..=255_u8).map(move |byte| [begin.as_bytes(), &[byte], end.as_bytes()].concat())
+        });
+        for text in texts {
+            let blank = |byte: Option<&u8>| matches!(byte, Some(b' ' | b'\t'));
+            let is_odd = blank(text.first())
+                || blank(text.last())
+                || text.iter().any(|byte| matches!(byte, 0..32 | 127));
+            assert!(!(is_odd && is_plain(&encode(&text))), "{text:?}");
+        }
+        for text in [
+            "text/html,application/xhtml+xml;q=0.5",
+            "a=b; c=d",
+            "*/*",
+            "",
+        ] {
+            assert!(is_plain(&encode(text.as_bytes())), "{text}");
         }
     }
 }

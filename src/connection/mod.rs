@@ -20,6 +20,7 @@ mod http1;
 mod http2;
 mod huffman;
 mod list;
+mod malformed_streams;
 mod proxy;
 mod refusal;
 mod request_target;

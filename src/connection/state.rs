@@ -266,11 +266,11 @@ impl ConnectionState {
         }
     }
 
-    /// Puts back what the target of a request stands for, and says whether that is known.
-    pub fn restore_target(&self, target: &mut Uri) -> bool {
-        match &self.protocol {
+    /// Says whether the request of a stream may be taken, whose target is put back.
+    pub fn admits(&mut self, stream: u32, target: &mut Uri) -> bool {
+        match &mut self.protocol {
             Protocol::Http1(_) => true,
-            Protocol::Http2(http2) => http2.frames.targets.restore(target),
+            Protocol::Http2(http2) => http2.frames.admits(stream, target),
         }
     }
 

@@ -2,9 +2,10 @@
 //! with bytes that are no UTF-8, or with `"`, `<`, `>` and `` ` ``. One would end the whole connection, or its stream.
 //! They are replaced in the head before it is read, by as many bytes, so that the tables of header compression stay as
 //! their client has them; and put back afterwards, percent-encoded as in HTTP/1. What is no target at all becomes one
-//! that is malformed for that library too, which costs one stream.
+//! that is malformed for that library too, which costs one stream. So do other fields that no message may have (RFC 9113
+//! section 8.2.1): they would end the connection too, and some would be taken.
 
-use super::field_names::FieldNames;
+use super::field_names::{FieldName, FieldNames};
 use super::huffman;
 use super::request_target::{LONGEST_TARGET, encoded_length, is_for_a_url};
 use http::Uri;
@@ -15,6 +16,8 @@ use std::ops::Range;
 /// filled.
 const MARK: char = '\u{80}';
 const FILLING: u8 = b'_';
+/// This stands for what no field may have; any name may have it, and any method.
+const MALFORMED: u8 = b'x';
 /// The shortest that can stand for a target has a `/`, the mark, and the digits.
 const SHORTEST: usize = 5;
 
@@ -34,6 +37,15 @@ pub struct Targets {
     names: FieldNames,
 }
 
+/// `Examined` says what was found in a field block.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Examined {
+    /// It has pseudo-header fields, which trailers may not have.
+    pub has_pseudo: bool,
+    /// It has a field that nobody may send.
+    pub is_malformed: bool,
+}
+
 /// A `Text` in a head stands behind the byte that says how it is encoded.
 struct Text {
     kind: usize,
@@ -50,13 +62,15 @@ enum TargetCheck {
 }
 
 impl Targets {
-    /// Replaces the target in a head, which is all of a field block. Says whether it has pseudo-header fields, which trailers
-    /// may not have.
-    pub fn examine(&mut self, head: &mut [u8]) -> bool {
+    /// Replaces the target in a head, which is all of a field block, and what its other fields may not have.
+    pub fn examine(&mut self, head: &mut [u8]) -> Examined {
         self.names.begin();
         // Where it ends too early, whoever reads it says so.
         let _ = self.fields(head);
-        self.names.has_pseudo()
+        Examined {
+            has_pseudo: self.names.has_pseudo(),
+            is_malformed: self.names.is_malformed(),
+        }
     }
 
     /// Notes that a head was not examined.
@@ -93,9 +107,8 @@ impl Targets {
         true
     }
 
-    /// Goes through the fields of a head (RFC 7541 section 6), to change its path.
+    /// Goes through the fields of a head (RFC 7541 section 6), to change what is to be changed.
     fn fields(&mut self, head: &mut [u8]) -> Option<()> {
-        const PATHS: [usize; 2] = [4, 5];
         let mut at = 0;
         while let Some(first) = head.get(at) {
             let prefix = match first {
@@ -111,24 +124,18 @@ impl Targets {
                 }
                 _ => 4,
             };
-            let is_path = match integer(head, &mut at, prefix)? {
-                0 => {
-                    let name = Text::read(head, &mut at)?.decoded(head)?;
-                    self.names.see(&name);
-                    name == b":path"
-                }
-                name => {
-                    self.names.see_indexed(name);
-                    PATHS.contains(&name)
-                }
+            let name = match integer(head, &mut at, prefix)? {
+                0 => literal_name(head, &mut at)?,
+                index => self.names.indexed(index),
             };
-            if prefix == 6 {
-                self.names.keep_last();
-            }
             let value = Text::read(head, &mut at)?;
-            match is_path {
-                true => self.path(head, &value)?,
-                false => self.other(head, &value),
+            let is_malformed = !value.is_of(name, head);
+            if is_malformed {
+                value.fill(head, MALFORMED);
+            }
+            self.names.see(name, is_malformed, prefix == 6);
+            if name == FieldName::Path {
+                self.path(head, &value)?;
             }
         }
         Some(())
@@ -143,29 +150,12 @@ impl Targets {
             TargetCheck::Replace(_) if std::str::from_utf8(&target).is_ok() => return Some(()),
             TargetCheck::Replace(_) | TargetCheck::Refuse => " ".to_owned(),
         };
-        // What was encoded is not any more, and has as many bytes as its code had, which is shorter than itself: an
-        // entry of the table is no larger for us than for the client.
-        head[value.kind] &= 0x7f;
+        value.fill(head, FILLING);
         let room = &mut head[value.range.clone()];
-        room.fill(FILLING);
         for (byte, with) in room.iter_mut().zip(placeholder.bytes()) {
             *byte = with;
         }
         Some(())
-    }
-
-    /// The mark may come in by a name that the client's table has.
-    fn other(&mut self, head: &[u8], value: &Text) {
-        let bytes = &head[value.range.clone()];
-        let mark = MARK.len_utf8();
-        let has_mark = |bytes: &[u8]| bytes.windows(mark).any(|two| two == "\u{80}".as_bytes());
-        self.is_blind |= match value.is_encoded {
-            // Both bytes of the mark have long codes, which begin with this many ones.
-            true => {
-                bytes.contains(&0xff) && huffman::decode(bytes).is_none_or(|bytes| has_mark(&bytes))
-            }
-            false => has_mark(bytes),
-        };
     }
 
     /// Remembers a target; what stands for it.
@@ -204,6 +194,33 @@ impl Text {
             false => Some(bytes.to_vec()),
         }
     }
+
+    /// Says whether it may be the value of a field of this name. What is no text at all is left to whoever reads it.
+    fn is_of(&self, name: FieldName, head: &[u8]) -> bool {
+        let bytes = &head[self.range.clone()];
+        match self.is_encoded {
+            false => name.may_have(bytes),
+            true if name == FieldName::Ordinary && huffman::is_plain(bytes) => true,
+            true => huffman::decode(bytes).is_none_or(|bytes| name.may_have(&bytes)),
+        }
+    }
+
+    /// Puts as many of this byte in its place. What was encoded is not any more, and has as many bytes as its code had,
+    /// which is shorter than itself: an entry of the table is no larger for us than for the client.
+    fn fill(&self, head: &mut [u8], with: u8) {
+        head[self.kind] &= 0x7f;
+        head[self.range.clone()].fill(with);
+    }
+}
+
+/// Reads a name that is no entry of a table.
+fn literal_name(head: &mut [u8], at: &mut usize) -> Option<FieldName> {
+    let text = Text::read(head, at)?;
+    let name = FieldName::of(&text.decoded(head)?);
+    if name == FieldName::Malformed {
+        text.fill(head, MALFORMED);
+    }
+    Some(name)
 }
 
 /// Reads an integer (RFC 7541 section 5.1).

@@ -37,6 +37,7 @@ mod habits;
 mod hostile;
 mod http;
 mod http2;
+mod http2_fields;
 mod inspect;
 mod isolation;
 mod keyvalue;
