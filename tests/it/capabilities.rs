@@ -1,7 +1,7 @@
 //! What a guest may use is what the command line names, and nothing else.
 
 use crate::harness::limits::limit_files;
-use crate::harness::{Server, finished, get, guest, wasmserve};
+use crate::harness::{Connection, Server, finished, get, guest, wasmserve};
 use nix::fcntl::{PosixFadviseAdvice, posix_fadvise};
 use nix::sys::signal::Signal;
 use std::fs;
@@ -216,6 +216,29 @@ fn a_device_is_not_opened() {
 
 /// An open file goes on after its end, and after a write that had no room: SQLite took a database that others had filled
 /// meanwhile for no database.
+/// Each kept one of the 512 threads that all of a worker's files have, until the guest had read it.
+#[test]
+fn listings_that_a_guest_does_not_read_keep_no_thread_from_others() {
+    let directory = directory("unread");
+    for name in ["a", "b", "c"] {
+        fs::write(directory.join(name), "").unwrap();
+    }
+    fs::create_dir(directory.join("d")).unwrap();
+    let server = Server::component(guest("behaviours-p3"))
+        .option("--dir", &directory)
+        .start();
+    let mut holds = Connection::open(server.address);
+    let asks = "GET /list?n=600&read=1&ms=60000 HTTP/1.1\r\nHost: a\r\n\r\n";
+    holds.write(asks).unwrap();
+    server.wait_for("holds 600 listings");
+    assert_eq!(
+        get(server.address, "/list?n=1&read=5").text(),
+        "4 entries\n"
+    );
+    let threads = fs::read_dir(format!("/proc/{}/task", server.workers()[0]));
+    assert!(threads.unwrap().count() < 100);
+}
+
 #[test]
 fn an_open_file_goes_on_where_it_grows_and_where_there_is_room_again() {
     let home = directory("going-on");

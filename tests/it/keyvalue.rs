@@ -54,6 +54,11 @@ fn no_more_is_read_than_the_guest_has_memory_for() {
         let long = "k".repeat(60_000);
         assert_eq!(ask(&format!("/set?bucket=long&key={long}&value=1")), "()");
         assert_eq!(ask("/list?bucket=long"), format!("[\"{long}\"]"));
+        // It is kept with each key.
+        let bucket = "b".repeat(1025);
+        let error = ask(&format!("/set?bucket={bucket}&value=1"));
+        assert!(error.contains("longer than 1024 bytes"), "{error}");
+        assert_eq!(ask(&format!("/set?bucket={}&value=1", &bucket[1..])), "()");
     });
 }
 

@@ -65,6 +65,14 @@ fn listings_of_directories_count() {
     let option = format!("{}::/data", directory.display());
     let options = ["--dir", option.as_str()];
     is_bounded("behaviours", &options, "/hold?what=directories&n=900");
+    is_bounded("behaviours-p3", &options, "/list?n=900&read=1");
+    let newer = Server::component(guest("behaviours-p3"))
+        .arg("--max-memory=64MiB")
+        .option("--dir", &option)
+        .start();
+    // One after the other, however many.
+    let listed = get(newer.address, "/list?n=300&read=2001").text();
+    assert_eq!(listed, "600000 entries\n");
     let component = guest("behaviours");
     let server = Server::component(&component)
         .arg("--max-memory=64MiB")

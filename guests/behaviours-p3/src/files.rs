@@ -1,5 +1,5 @@
-//! Guests that lock databases as SQLite does where there are no locks of files, by making a directory, and that set the
-//! times of files.
+//! Guests that lock databases as SQLite does where there are no locks of files, by making a directory, that set the
+//! times of files, and that list directories.
 
 use crate::reply;
 use query::Query;
@@ -43,4 +43,26 @@ pub async fn touch(query: &Query<'_>) -> Response {
     let path = query.text("path").unwrap_or("data.txt").to_owned();
     let set = directory.set_times_at(flags, path, time(), time()).await;
     reply::text(format!("{set:?}\n"))
+}
+
+/// Begins to list the first directory `n` times, reads `read` entries of each listing, and holds them all for `ms`. Says how
+/// many entries there were.
+pub async fn list(query: &Query<'_>) -> Response {
+    let (directory, _) = preopens::get_directories().remove(0);
+    let (mut listings, mut seen) = (Vec::new(), 0);
+    for _ in 0..query.number("n", 1) {
+        let (mut entries, ended) = directory.read_directory();
+        let mut read = 0;
+        while read < query.number("read", 0) && entries.next().await.is_some() {
+            read += 1;
+        }
+        seen += read;
+        match read < query.number("read", 0) {
+            true => ended.await.expect("a directory"),
+            false => listings.push((entries, ended)),
+        }
+    }
+    println!("holds {} listings", listings.len());
+    reply::sleep(Duration::from_millis(query.number("ms", 0))).await;
+    reply::text(format!("{seen} entries\n"))
 }

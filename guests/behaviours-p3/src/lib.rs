@@ -48,6 +48,7 @@ impl wasip3::exports::http::handler::Guest for Behaviours {
             "settable" => answers::settable(&query),
             "stdio" => answers::stdio(&query),
             "touch" => files::touch(&query).await,
+            "list" => files::list(&query).await,
             "lock" => files::lock(&query).await,
             "sockets" => sockets::talk(&query).await,
             "outbound" => outbound::ask(&query).await,

@@ -11,6 +11,7 @@ use super::keyvalue;
 use super::listings;
 use super::logging;
 use super::name_lookup;
+use super::newer_listings;
 use super::postgres;
 use super::special_files;
 use super::sqlite;
@@ -47,6 +48,9 @@ pub fn linker(engine: &Engine, target: Target) -> Result<Linker<HostState>> {
         wasmtime_wasi_http::p3::add_to_linker(&mut linker)?;
     }
     listings::bound(&mut linker)?;
+    if target.concurrent {
+        newer_listings::replace(&mut linker)?;
+    }
     special_files::add_to_linker(&mut linker, target.concurrent)?;
     at_hand::add_to_linker(&mut linker)?;
     file_streams::add_to_linker(&mut linker)?;

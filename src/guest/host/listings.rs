@@ -6,6 +6,7 @@ use super::state::HostState;
 use std::fs::File;
 use std::os::fd::AsRawFd;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 use wasmtime::StoreContextMut;
 use wasmtime::component::{Linker, Resource, ResourceTable};
 use wasmtime_wasi::filesystem::{Descriptor, WasiFilesystemView};
@@ -16,18 +17,53 @@ use wasmtime_wasi::p2::{FsResult, ReaddirIterator};
 const TYPES: &str = "wasi:filesystem/types@0.2.12";
 
 /// An entry takes this much beside its name.
-const ENTRY: usize = 96;
+pub const ENTRY: usize = 96;
 
 /// `Listings` counts the bytes of the listings that one instance has been given.
 #[derive(Default)]
-pub struct Listings(Vec<(u32, usize)>);
+pub struct Listings {
+    given: Vec<(u32, usize)>,
+    /// Those of `wasi:filesystem` 0.3 have this many bytes.
+    newer: Arc<AtomicUsize>,
+}
+
+/// `Held` counts the bytes of one listing of `wasi:filesystem` 0.3 for as long as it is there.
+#[derive(Clone)]
+pub struct Held(Arc<HeldBytes>);
+
+struct HeldBytes {
+    bytes: AtomicUsize,
+    all: Arc<AtomicUsize>,
+}
+
+impl Held {
+    /// Begins to count a listing.
+    pub fn new(listings: &Listings) -> Held {
+        Held(Arc::new(HeldBytes {
+            bytes: AtomicUsize::new(0),
+            all: listings.newer.clone(),
+        }))
+    }
+
+    /// Counts further bytes, and says whether all listings of the instance together have no more than `most`.
+    pub fn add(&self, bytes: usize, most: usize) -> bool {
+        self.0.bytes.fetch_add(bytes, Relaxed);
+        self.0.all.fetch_add(bytes, Relaxed) + bytes <= most
+    }
+}
+
+impl Drop for HeldBytes {
+    fn drop(&mut self) {
+        self.all.fetch_sub(self.bytes.load(Relaxed), Relaxed);
+    }
+}
 
 impl Listings {
     /// Forgets the listings that are gone, and counts the bytes of the others.
     fn bytes(&mut self, table: &ResourceTable) -> usize {
         let is_held = |rep| table.get(&Resource::<ReaddirIterator>::new_borrow(rep));
-        self.0.retain(|(rep, _)| is_held(*rep).is_ok());
-        self.0.iter().map(|(_, bytes)| bytes).sum()
+        self.given.retain(|(rep, _)| is_held(*rep).is_ok());
+        self.given.iter().map(|(_, bytes)| bytes).sum()
     }
 }
 
@@ -65,7 +101,7 @@ pub async fn read_directory(
         }
     }
     let listing = state.filesystem().read_directory(directory).await?;
-    state.listings_mut().0.push((listing.rep(), bytes));
+    state.listings_mut().given.push((listing.rep(), bytes));
     Ok(listing)
 }
 

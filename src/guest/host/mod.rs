@@ -22,6 +22,7 @@ mod log_level;
 mod logging;
 mod name_lookup;
 pub mod network;
+mod newer_listings;
 pub mod open;
 pub mod outbound;
 pub mod postgres;

@@ -1,7 +1,7 @@
 //! Guests call these functions of `wasi:keyvalue@0.2.0-draft`.
 
 use super::asked::AskedStore;
-use super::{StoreFailure, check_key};
+use super::{StoreFailure, check_bucket, check_key};
 use crate::guest::host::state::HostState;
 use wasi::keyvalue::store::{self, KeyResponse};
 use wasi::keyvalue::{atomics, batch};
@@ -59,6 +59,7 @@ impl store::Host for HostState {
         if self.keyvalue().is_none() {
             return Err(Error::NoSuchStore);
         }
+        check_bucket(&identifier)?;
         Ok(self.table_mut().push(Bucket { name: identifier })?)
     }
 

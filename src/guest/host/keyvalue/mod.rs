@@ -106,6 +106,9 @@ impl StoreFailure {
 /// A key has this many bytes at most: one answer to `list-keys` has many keys.
 const LONGEST_KEY: usize = 64 << 10;
 
+/// The name of a bucket has this many bytes at most: it is kept with every key.
+const LONGEST_BUCKET: usize = 1 << 10;
+
 /// The store is asked for this many keys at a time, so that whoever asks for very many has others come between.
 const SLICE: usize = 1000;
 
@@ -123,6 +126,16 @@ fn check_key(key: &str) -> Result<(), StoreFailure> {
         true => Ok(()),
         false => Err(StoreFailure(format!(
             "the key is longer than {LONGEST_KEY} bytes"
+        ))),
+    }
+}
+
+/// Refuses the name of a bucket that is too long.
+fn check_bucket(name: &str) -> Result<(), StoreFailure> {
+    match name.len() <= LONGEST_BUCKET {
+        true => Ok(()),
+        false => Err(StoreFailure(format!(
+            "the name of the bucket is longer than {LONGEST_BUCKET} bytes"
         ))),
     }
 }
