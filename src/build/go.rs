@@ -53,7 +53,7 @@ pub fn build(tools: &mut Tools<'_>, directory: &Path, output: &Path) -> Result<(
     tools.run("go build", command)?;
     tools.say("making a component of it");
     let packages = tools.scratch().join("wit");
-    let world = match package.takes_websockets {
+    let world = match package.takes_websockets() {
         true => wit::WITH_WEBSOCKETS,
         false => wit::BRIDGED,
     };

@@ -4,6 +4,7 @@ import (
 	"bufio"
 	"context"
 	"embed"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -13,6 +14,7 @@ import (
 	"net/http/httputil"
 	"net/url"
 	"os"
+	"runtime"
 	"sync"
 	"time"
 )
@@ -103,6 +105,16 @@ func library(mux *http.ServeMux) {
 		body, err := io.ReadAll(r.Body)
 		fmt.Fprintln(w, announced, string(body), r.Trailer.Get("X-Sum"), err, r.Header.Get("Trailer"), r.TransferEncoding)
 		w.Header().Set("X-Read", fmt.Sprint(len(body)))
+	})
+	// How many objects encoding/json allocates the first time, and the second.
+	mux.HandleFunc("GET /lib/json", func(w http.ResponseWriter, r *http.Request) {
+		for range 2 {
+			var before, after runtime.MemStats
+			runtime.ReadMemStats(&before)
+			text, err := json.Marshal(map[string]string{"name": "value"})
+			runtime.ReadMemStats(&after)
+			fmt.Fprintln(w, after.Mallocs-before.Mallocs, string(text), err)
+		}
 	})
 	// Two requests at a time, by a transport of its own, and one that is not waited for.
 	mux.HandleFunc("GET /lib/missing", func(w http.ResponseWriter, r *http.Request) {

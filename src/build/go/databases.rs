@@ -42,7 +42,7 @@ pub const COMMON: Embedded = ("bridge/sql.go", include_str!("bridge/sql.go"));
 
 /// Finds the drivers that the program names.
 pub fn find(tools: &mut Tools<'_>, go: &Path, package: &Package) -> Result<Vec<&'static Driver>> {
-    if !package.uses_sql {
+    if !package.uses("database/sql") {
         return Ok(Vec::new());
     }
     /// Each file of a package that is no part of Go.

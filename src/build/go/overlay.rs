@@ -52,6 +52,9 @@ const PACKAGES: [Embedded; 14] = [
 /// What the host writes is read by this where the bindings have no part in it.
 const SPANS: Embedded = ("bridge/spans.go", include_str!("bridge/spans.go"));
 
+/// Has encoding/json make what it makes when it is first used, where the application uses it.
+const JSON: Embedded = ("bridge/json.go", include_str!("bridge/json.go"));
+
 /// These files of the bridge are for applications that take WebSockets.
 const WEBSOCKETS: [Embedded; 4] = [
     (
@@ -173,15 +176,17 @@ pub fn write(
         Ok(())
     };
     let within = format!("\"{}/{WITHIN}/", package.module);
-    let (websockets, added): (&[Embedded], &[Added]) = match package.takes_websockets {
+    let takes_websockets = package.takes_websockets();
+    let (websockets, added): (&[Embedded], &[Added]) = match takes_websockets {
         true => (&WEBSOCKETS, &[RESEED, IDLE]),
         false => (&[], &[RESEED]),
     };
-    let is_with_spans = package.takes_websockets || !drivers.is_empty();
+    let is_with_spans = takes_websockets || !drivers.is_empty();
     let spans = is_with_spans.then_some(&SPANS);
     let common = (!drivers.is_empty()).then_some(&COMMON);
+    let json = package.uses("encoding/json").then_some(&JSON);
     let databases = drivers.iter().flat_map(|driver| driver.files);
-    let further = websockets.iter().chain(spans).chain(common);
+    let further = websockets.iter().chain(spans).chain(common).chain(json);
     for (name, text) in PACKAGES.iter().chain(further).chain(databases) {
         let placed = NAMED
             .iter()

@@ -21,14 +21,26 @@ pub struct Package {
     pub module: String,
     pub module_directory: PathBuf,
     is_main: bool,
-    /// The package uses net/http, itself or through others.
-    serves: bool,
-    /// The package uses one for WebSockets.
-    pub takes_websockets: bool,
-    /// The package uses `database/sql`, itself or through others.
-    pub uses_sql: bool,
+    /// The package uses these others, itself or through them.
+    used: Vec<String>,
     /// Go cannot read the package for this reason.
     error: String,
+}
+
+impl Package {
+    /// Says whether the package uses another, itself or through others.
+    pub fn uses(&self, other: &str) -> bool {
+        self.used.iter().any(|used| used == other)
+    }
+
+    /// Says whether the package uses one for WebSockets.
+    pub fn takes_websockets(&self) -> bool {
+        self.used.iter().any(|used| is_for_websockets(used))
+    }
+
+    fn serves(&self) -> bool {
+        self.uses("net/http")
+    }
 }
 
 /// Finds the program that `directory` names.
@@ -100,15 +112,13 @@ fn read(line: &str) -> Option<Package> {
     let mut fields = line.splitn(6, '\t');
     let mut next = || fields.next();
     let (name, directory, module, module_directory) = (next()?, next()?, next()?, next()?);
-    let mut used = next()?.split(' ');
+    let used = next()?.split(' ').map(str::to_owned).collect();
     Some(Package {
         is_main: name == "main",
         directory: directory.into(),
         module: module.to_owned(),
         module_directory: module_directory.into(),
-        serves: used.clone().any(|package| package == "net/http"),
-        uses_sql: used.clone().any(|package| package == "database/sql"),
-        takes_websockets: used.any(is_for_websockets),
+        used,
         error: next()?.to_owned(),
     })
 }
@@ -124,8 +134,8 @@ fn choose(directory: &Path, below: Vec<Package>) -> Result<Package> {
         .into_iter()
         .filter(|package| package.is_main)
         .collect();
-    if programs.iter().any(|program| program.serves) {
-        programs.retain(|program| program.serves);
+    if programs.iter().any(Package::serves) {
+        programs.retain(Package::serves);
     }
     if let [program] = &programs[..] {
         return Ok(program.clone());
@@ -188,9 +198,9 @@ mod tests {
             "github.com/gobwas/ws/wsutil",
             "github.com/lxzan/gws",
         ] {
-            assert!(package(&format!("main|/m|m|/m|{used}|")).takes_websockets);
+            assert!(package(&format!("main|/m|m|/m|{used}|")).takes_websockets());
         }
-        assert!(!package("main|/m|m|/m|net/http example.com/news|").takes_websockets);
+        assert!(!package("main|/m|m|/m|net/http example.com/news|").takes_websockets());
     }
 
     #[test]

@@ -54,6 +54,20 @@ fn deadlines_end_what_a_handler_waits_for() {
     assert_eq!((answer.status, answer.text()), (503, "too late".into()));
 }
 
+/// The bridge has it make what it makes when it is first used.
+#[test]
+fn encoding_json_allocates_as_much_the_first_time_as_later() {
+    let server = trials::serve(&built(SERVER), &[]);
+    let answer = asked(&server, "GET /lib/json");
+    let lines: Vec<&str> = body(&answer).lines().collect();
+    assert_eq!(lines.len(), 2, "{answer}");
+    assert!(
+        lines[0].ends_with(" {\"name\":\"value\"} <nil>"),
+        "{answer}"
+    );
+    assert_eq!(lines[0], lines[1]);
+}
+
 /// Answers `/meet` once two have asked for it, and `/never` not at all.
 fn meeting() -> Upstream {
     let waiting = Arc::new((Mutex::new(0), Condvar::new()));
