@@ -220,6 +220,7 @@ impl<R: Roles> Supervisor<R> {
             while let Some(event) = self.events.pop_front() {
                 let now = self.now();
                 let actions = self.policy.on(event, now);
+                self.publish_incidents();
                 self.tell_service_manager();
                 acted |= !actions.is_empty();
                 self.perform(actions);
@@ -263,6 +264,9 @@ impl<R: Roles> Supervisor<R> {
 
     /// Tells by the real time: a service manager's watchdog does not stand still while this process does.
     fn tell_service_manager(&mut self) {
+        if let Some(why) = self.policy.failure() {
+            self.notifier.fails(why);
+        }
         let condition = self.policy.condition();
         self.notifier.tell(condition, Instant::now());
     }

@@ -55,6 +55,13 @@ impl Notifier {
         self.state.failed = failed;
     }
 
+    /// Notes why the server cannot go on.
+    pub fn fails(&mut self, why: &str) {
+        if self.state.fatal.is_none() {
+            self.state.fatal = Some(why.to_owned());
+        }
+    }
+
     /// Tells what there is to tell. A service manager that does not listen is not waited for.
     pub fn tell(&mut self, condition: Condition, now: Instant) {
         let Some(address) = &self.address else { return };
@@ -93,8 +100,10 @@ struct NotifyState {
     told: Option<Condition>,
     /// What is served is not what was last asked for, for this reason.
     failed: Option<String>,
-    /// This was told of that.
-    told_failed: Option<String>,
+    /// The server ends for this reason.
+    fatal: Option<String>,
+    /// This status was told.
+    told_status: Option<String>,
     /// A sign of life is due this often, where it is waited for, and next at this time.
     alive: Option<(Duration, Instant)>,
     extension: Option<Instant>,
@@ -106,7 +115,8 @@ impl NotifyState {
         NotifyState {
             told: None,
             failed: None,
-            told_failed: None,
+            fatal: None,
+            told_status: None,
             alive: limit.map(|limit| (limit / 2, now)),
             extension: None,
         }
@@ -124,12 +134,14 @@ impl NotifyState {
         if before != Some(condition) {
             lines.extend(transition(before, condition));
         }
-        if before != Some(condition) || self.told_failed != self.failed {
-            lines.push(format!("STATUS={}", self.status(condition)));
-            self.told_failed.clone_from(&self.failed);
+        let status = self.status(condition);
+        if before != Some(condition) || self.told_status.as_ref() != Some(&status) {
+            lines.push(format!("STATUS={status}"));
+            self.told_status = Some(status);
         }
-        self.extension = match condition {
-            Condition::Starting { .. } | Condition::Stopping => {
+        let extends = condition.ends() || matches!(condition, Condition::Starting { .. });
+        self.extension = match extends {
+            true => {
                 if self.extension.is_none_or(|due| due <= now) {
                     lines.push(format!("EXTEND_TIMEOUT_USEC={}", EXTENSION.as_micros()));
                     Some(now + EXTENSION_PERIOD)
@@ -137,7 +149,7 @@ impl NotifyState {
                     self.extension
                 }
             }
-            Condition::Serving { .. } | Condition::Reloading => None,
+            false => None,
         };
         if let Some((period, due)) = &mut self.alive
             && *due <= now
@@ -151,19 +163,26 @@ impl NotifyState {
     /// Says what the server is doing and, as long as that is not what was asked for, why.
     fn status(&self, condition: Condition) -> String {
         let status = status(condition);
-        match (&self.failed, condition) {
-            (Some(why), Condition::Serving { .. }) => {
-                let why = log::escape(why).to_string();
-                let end = why.floor_char_boundary(LONGEST_REASON);
-                format!("{status}; the last reload failed: {}", &why[..end])
+        match (&self.fatal, &self.failed, condition) {
+            (Some(why), _, _) => format!("Failed: {}", reason(why)),
+            (None, Some(why), Condition::Serving { .. }) => {
+                format!("{status}; the last reload failed: {}", reason(why))
             }
             _ => status,
         }
     }
 }
 
+/// Gives as much of a reason as is told.
+fn reason(why: &str) -> String {
+    let mut why = log::escape(why).to_string();
+    why.truncate(why.floor_char_boundary(LONGEST_REASON));
+    why
+}
+
 /// Gives what a change is called in the protocol. The time of a reload's beginning is that of CLOCK_MONOTONIC.
 fn transition(before: Option<Condition>, condition: Condition) -> Vec<String> {
+    let stopped = before.is_some_and(Condition::ends);
     let lines: &[&str] = match (before, condition) {
         (Some(Condition::Serving { .. }), Condition::Serving { .. }) => &[],
         (_, Condition::Serving { .. }) => &["READY=1"],
@@ -171,8 +190,9 @@ fn transition(before: Option<Condition>, condition: Condition) -> Vec<String> {
             let micros = clock::now_ns() / 1000;
             return vec!["RELOADING=1".to_owned(), format!("MONOTONIC_USEC={micros}")];
         }
-        (_, Condition::Stopping) => &["STOPPING=1"],
         (_, Condition::Starting { .. }) => &[],
+        (_, _) if stopped => &[],
+        (_, _) => &["STOPPING=1"],
     };
     lines.iter().map(|line| (*line).to_owned()).collect()
 }
@@ -188,7 +208,10 @@ fn status(condition: Condition) -> String {
         Condition::Serving { ready: 1, .. } => "Serving with 1 worker".to_owned(),
         Condition::Serving { ready, .. } => format!("Serving with {ready} workers"),
         Condition::Reloading => "Reloading: the version before goes on serving".to_owned(),
+        Condition::Delaying => "Stopping: requests are taken for the --shutdown-delay".to_owned(),
         Condition::Stopping => "Stopping: finishing the requests in flight".to_owned(),
+        Condition::Ending => "Stopping: waiting for no request".to_owned(),
+        Condition::Over => "Stopping: every worker has ended".to_owned(),
     }
 }
 
@@ -243,6 +266,31 @@ mod tests {
         state.failed = Some("x".repeat(1000));
         let told = state.message(SERVING, now).unwrap();
         assert!(told.len() < 300 && told.contains("failed: xxx"), "{told}");
+    }
+
+    #[test]
+    fn a_server_that_ends_says_why_for_as_long_as_it_ends() {
+        let now = Instant::now();
+        let mut state = NotifyState::new(None, now);
+        let mut told = |condition| state.message(condition, now).unwrap_or_default();
+        told(SERVING);
+        assert!(told(Condition::Delaying).starts_with("STOPPING=1\nSTATUS=Stopping: requests"));
+        assert_eq!(
+            told(Condition::Stopping),
+            "STATUS=Stopping: finishing the requests in flight"
+        );
+        assert_eq!(
+            told(Condition::Ending),
+            "STATUS=Stopping: waiting for no request"
+        );
+        let mut state = NotifyState::new(None, now);
+        state.message(STARTING, now);
+        state.failed = Some("what a reload said".to_owned());
+        state.fatal = Some("no application".to_owned());
+        let told = state.message(Condition::Ending, now).unwrap();
+        assert_eq!(told, "STOPPING=1\nSTATUS=Failed: no application");
+        let told = state.message(Condition::Over, now).unwrap();
+        assert_eq!(told, "STATUS=Failed: no application");
     }
 
     #[test]

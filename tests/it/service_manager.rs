@@ -1,7 +1,8 @@
 //! What a service manager is told, and that an idle server costs nothing under one.
 
 use crate::harness::{
-    Connection, Folder, HELLO, NotifySocket, Server, activated, eventually, get, root,
+    Connection, DEADLINE, Folder, HELLO, NotifySocket, Server, activated, eventually, finished,
+    get, root, wasmserve,
 };
 use nix::sys::signal::Signal;
 use std::fs;
@@ -60,9 +61,22 @@ fn a_reload_that_fails_is_told_to_be_over() {
     assert_eq!(get(server.address, "/").status, 200);
     server.wait_for("The reload failed");
     // It is still so when somebody looks, and until another version is served.
-    manager.wait_for("STATUS=Serving with 1 worker; the last reload failed: ");
+    let told = manager.lines.last().unwrap();
+    assert!(
+        told.starts_with("STATUS=Serving with 1 worker; the last reload failed: "),
+        "{told}"
+    );
     server.signal(Signal::SIGTTIN);
     manager.wait_for("STATUS=Serving with 2 workers; the last reload failed: ");
+    // Of two that fail, the reason of the one before is not told when the second is over.
+    fs::write(&component, "(component)").unwrap();
+    server.signal(Signal::SIGHUP);
+    manager.wait_for("RELOADING=1");
+    let over = manager.message(DEADLINE).unwrap();
+    assert!(
+        over.starts_with("READY=1\n") && over.contains("exports no wasi:http handler"),
+        "{over}"
+    );
     fs::copy(root().join(HELLO), &component).unwrap();
     server.signal(Signal::SIGHUP);
     manager.wait_for("RELOADING=1");
@@ -70,6 +84,27 @@ fn a_reload_that_fails_is_told_to_be_over() {
     let told = manager.lines.iter().rev();
     let status = told.clone().find(|line| line.starts_with("STATUS=Serving"));
     assert_eq!(status.unwrap(), "STATUS=Serving with 2 workers");
+}
+
+#[test]
+fn a_start_that_fails_is_told_with_its_reason_until_it_is_over() {
+    let mut manager = NotifySocket::new();
+    let mut command = wasmserve();
+    command.args(["no/such.wasm", "--port", "0"]);
+    manager.listen_to(&mut command);
+    assert_eq!(finished(command).status.code(), Some(3));
+    while manager.message(Duration::from_millis(50)).is_some() {}
+    let status = |line: &&String| line.starts_with("STATUS=");
+    let told: Vec<&String> = manager.lines.iter().filter(status).collect();
+    let [starting, failed] = told[..] else {
+        panic!("{told:?}");
+    };
+    assert!(starting.starts_with("STATUS=Starting: "), "{starting}");
+    assert!(
+        failed.starts_with("STATUS=Failed: component `no/such.wasm`: "),
+        "{failed}"
+    );
+    assert!(manager.lines.iter().any(|line| line == "STOPPING=1"));
 }
 
 #[test]

@@ -16,8 +16,24 @@ pub enum Condition {
     },
     /// Another version is being made, tried, or given to the workers; the one before goes on serving.
     Reloading,
-    /// A stop was asked for, or the server cannot go on.
+    /// A stop was asked for, and requests are still taken.
+    Delaying,
+    /// A stop was asked for, and requests in flight are being finished.
     Stopping,
+    /// Nothing is waited for but the ends of processes: a stop does not wait, or the server cannot go on.
+    Ending,
+    /// No worker is left.
+    Over,
+}
+
+impl Condition {
+    /// Says whether the server will serve nobody any more, or is about to.
+    pub fn ends(self) -> bool {
+        match self {
+            Condition::Starting { .. } | Condition::Serving { .. } | Condition::Reloading => false,
+            Condition::Delaying | Condition::Stopping | Condition::Ending | Condition::Over => true,
+        }
+    }
 }
 
 impl Policy {
@@ -29,11 +45,16 @@ impl Policy {
             ServerMode::Booting => Condition::Starting { ready, wanted },
             ServerMode::Serving if self.is_reloading() => Condition::Reloading,
             ServerMode::Serving => Condition::Serving { ready, wanted },
-            ServerMode::Delaying { .. }
-            | ServerMode::Draining
-            | ServerMode::Killing { .. }
-            | ServerMode::Over => Condition::Stopping,
+            ServerMode::Delaying { .. } => Condition::Delaying,
+            ServerMode::Draining => Condition::Stopping,
+            ServerMode::Killing => Condition::Ending,
+            ServerMode::Over => Condition::Over,
         }
+    }
+
+    /// Says why the server cannot go on, where that is why it ends.
+    pub fn failure(&self) -> Option<&str> {
+        self.failure.as_ref().map(|(_, why)| why.as_str())
     }
 
     /// Says whether another version is on its way, up to the last worker that has the one before. While a

@@ -85,6 +85,7 @@ impl Policy {
             trend: Trend::default(),
             settings,
             mode: ServerMode::Serving,
+            failure: None,
             most: room.most,
             slots: room.slots,
             workers,

@@ -38,6 +38,7 @@ pub use worker::Id;
 use super::backoff::Backoff;
 use super::settings::Settings;
 use crate::channel::WorkerRange;
+use crate::exit::Status;
 use crate::log::Level;
 use idle::Idle;
 use load::Trend;
@@ -62,6 +63,8 @@ pub struct Capacity {
 pub struct Policy {
     settings: Settings,
     mode: ServerMode,
+    /// The server ends for this reason, where it was not asked to.
+    failure: Option<(Status, String)>,
     /// There should be this many workers: always within `bounds`.
     wanted: usize,
     bounds: WorkerRange,
@@ -99,6 +102,7 @@ impl Policy {
             slots: room.slots,
             settings,
             mode: ServerMode::Booting,
+            failure: None,
             workers: BTreeMap::new(),
             backoffs: Vec::new(),
             last_death: None,

@@ -40,7 +40,7 @@ impl Policy {
                 ServerMode::Serving => ServerState::Serving,
                 ServerMode::Delaying { .. } => ServerState::Delaying,
                 ServerMode::Draining => ServerState::Draining,
-                ServerMode::Killing { .. } | ServerMode::Over => ServerState::Ending,
+                ServerMode::Killing | ServerMode::Over => ServerState::Ending,
             },
             versions: self.reload.versions(self.upgrade != Upgrade::None),
             workers: WorkerNumbers {

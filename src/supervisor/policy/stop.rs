@@ -18,9 +18,7 @@ pub enum ServerMode {
     /// Requests in flight are being finished.
     Draining,
     /// Nothing is waited for but the ends of the processes.
-    Killing {
-        failure: Option<(Status, String)>,
-    },
+    Killing,
     /// There is nothing left.
     Over,
 }
@@ -51,7 +49,7 @@ impl ServerMode {
 impl Policy {
     /// Says whether nothing is waited for any more.
     pub fn kills(&self) -> bool {
-        matches!(self.mode, ServerMode::Killing { .. } | ServerMode::Over)
+        matches!(self.mode, ServerMode::Killing | ServerMode::Over)
     }
 
     pub(super) fn stop(&mut self, now: Instant) {
@@ -71,7 +69,7 @@ impl Policy {
                 self.quit(now);
             }
             ServerMode::Over => self.quit(now),
-            ServerMode::Killing { .. } => {}
+            ServerMode::Killing => {}
         }
     }
 
@@ -80,8 +78,8 @@ impl Policy {
         if self.mode == ServerMode::Over {
             self.actions.push(Action::EndJobs);
         }
-        if !matches!(self.mode, ServerMode::Killing { .. } | ServerMode::Over) {
-            self.mode = ServerMode::Killing { failure: None };
+        if !matches!(self.mode, ServerMode::Killing | ServerMode::Over) {
+            self.mode = ServerMode::Killing;
             self.actions.push(Action::CloseListeners);
         }
         self.kill_all(&Reason::Shutdown, now);
@@ -96,8 +94,8 @@ impl Policy {
             Status::DamagedCode | Status::NoRoom => Status::Application,
             status => status,
         };
-        let failure = Some((status, why));
-        self.mode = ServerMode::Killing { failure };
+        self.failure = Some((status, why));
+        self.mode = ServerMode::Killing;
         self.kill_all(&Reason::StartFailed, now);
     }
 
@@ -140,7 +138,7 @@ impl Policy {
         self.give_up_asking(now);
         self.give_up_late_compiler(now);
         self.kill_late_leavers(now);
-        if matches!(self.mode, ServerMode::Draining | ServerMode::Killing { .. }) {
+        if matches!(self.mode, ServerMode::Draining | ServerMode::Killing) {
             self.exit_when_over(now);
         }
     }
@@ -171,10 +169,8 @@ impl Policy {
             let text = format!("Child process [{}] cannot be killed: left", worker.pid);
             self.log(Level::Error, text);
         }
-        let failure = match std::mem::replace(&mut self.mode, ServerMode::Over) {
-            ServerMode::Killing { failure } => failure,
-            _ => None,
-        };
+        self.mode = ServerMode::Over;
+        let failure = self.failure.clone();
         self.actions.push(Action::Exit { failure });
     }
 }
