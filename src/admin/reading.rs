@@ -25,8 +25,8 @@ pub struct Reading {
     pub silence: Duration,
     /// The supervisor's loop went round this long ago.
     pub beat_age: Duration,
-    /// The reading was made at this time, in milliseconds since 1970.
-    pub now_at_ms: u64,
+    pub uptime: Duration,
+    /// The server was started at this time, in milliseconds since 1970.
     pub started_at_ms: u64,
     /// The last reload was over at this time (0 where there was none), and failed for this reason if it did.
     pub reloaded_at_ms: u64,
@@ -126,7 +126,7 @@ impl Reading {
             numbers: table.workers(),
             silence: Duration::from_millis(table.silence_ms()),
             beat_age: since(table.beat_ms(), now_ms),
-            now_at_ms: clock::unix_ms(),
+            uptime: since(table.began_ms(), now_ms),
             started_at_ms: table.started_at_ms(),
             reloaded_at_ms,
             failure,

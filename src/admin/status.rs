@@ -21,7 +21,7 @@ pub fn document(reading: &Reading) -> Value {
         "ready": ready.is_well,
         "reasons": ready.reasons,
         "started_at": seconds(reading.started_at_ms),
-        "uptime_seconds": seconds(reading.now_at_ms.saturating_sub(reading.started_at_ms)),
+        "uptime_seconds": reading.uptime.as_secs_f64(),
         "component": about["component"],
         "listeners": about["listeners"],
         "cpu_seconds": reading.totals.one(totals::CPU) as f64 / 1e6,

@@ -11,7 +11,7 @@ use serde::{Deserialize, Serialize};
 use std::mem::offset_of;
 
 /// This is the number of the layout of the table, its entries and a slot; it is raised whenever one of them changes.
-const FORM: u32 = 6;
+const FORM: u32 = 7;
 
 /// A `Layout` describes a scoreboard. Places are in bytes.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]

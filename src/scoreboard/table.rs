@@ -95,9 +95,11 @@ pub struct Table {
     silence_ms: AtomicU64,
     /// The supervisor's loop went round last at this time.
     beat_ms: AtomicU64,
-    /// The server was started at the first time, and the last reload was over at the second, in milliseconds since
-    /// 1970.
+    /// The server was started at the first time, and the last reload was over at `reloaded_at_ms`, in milliseconds
+    /// since 1970.
     started_at_ms: AtomicU64,
+    /// The server was started at this time, as `beat_ms` has it: clocks that are set later do not make it older.
+    began_ms: AtomicU64,
     reloaded_at_ms: AtomicU64,
     /// This many commands of the admin process were carried out.
     commands: AtomicU64,
@@ -175,12 +177,13 @@ impl Table {
 
     /// Notes which process is the supervisor, and after how much silence it takes a worker to hang. The server is as
     /// old as the first supervisor that said so.
-    pub fn begin(&self, pid: i32, silence_ms: u64, at_ms: u64) {
+    pub fn begin(&self, pid: i32, silence_ms: u64, now_ms: u64, at_ms: u64) {
         self.supervisor.store(pid, Relaxed);
         self.silence_ms.store(silence_ms, Relaxed);
         let _ = self
             .started_at_ms
             .compare_exchange(0, at_ms, Relaxed, Relaxed);
+        let _ = self.began_ms.compare_exchange(0, now_ms, Relaxed, Relaxed);
     }
 
     pub fn supervisor(&self) -> i32 {
@@ -189,6 +192,10 @@ impl Table {
 
     pub fn silence_ms(&self) -> u64 {
         self.silence_ms.load(Relaxed)
+    }
+
+    pub fn began_ms(&self) -> u64 {
+        self.began_ms.load(Relaxed)
     }
 
     pub fn started_at_ms(&self) -> u64 {

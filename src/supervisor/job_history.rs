@@ -4,6 +4,7 @@ use super::settings::JobSettings;
 use crate::log;
 use crate::scoreboard::{JobFigures, JobOutcome, Table};
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 #[derive(Debug, Default)]
 pub struct JobHistory {
@@ -46,8 +47,8 @@ impl JobHistory {
         }
     }
 
-    /// Notes that a run has ended, or could not begin, and the reason where it failed.
-    pub fn ended(&mut self, path: &Path, failure: Option<&str>, at_ms: u64) {
+    /// Notes that a run has ended after this time, or could not begin, and the reason where it failed.
+    pub fn ended(&mut self, path: &Path, failure: Option<&str>, at_ms: u64, took: Duration) {
         self.outcomes.push(match failure {
             None => JobOutcome::Success,
             Some(_) => JobOutcome::Failure,
@@ -57,10 +58,7 @@ impl JobHistory {
         };
         job.runs += 1;
         job.ended_at_ms = at_ms;
-        job.took_ms = match job.pid {
-            0 => 0,
-            _ => at_ms.saturating_sub(job.began_at_ms),
-        };
+        job.took_ms = took.as_millis() as u64;
         job.pid = 0;
         match failure {
             None => job.succeeded_at_ms = at_ms,
@@ -92,7 +90,6 @@ mod tests {
     use super::*;
     use crate::scoreboard::Scoreboard;
     use crate::scoreboard::totals::JOB_RUNS;
-    use std::time::Duration;
 
     fn job(path: &str, seconds: u64) -> JobSettings {
         JobSettings {
@@ -113,12 +110,14 @@ mod tests {
         assert_eq!(told.len(), 2);
         assert_eq!((told[0].component.as_str(), told[0].pid), ("a\\n", 7));
         history.left_out("a\n".as_ref());
-        history.ended("a\n".as_ref(), Some("it has\nfailed"), 3000);
+        history.ended("a\n".as_ref(), Some("it has\nfailed"), 3000, Duration::ZERO);
         history.adopt(&[job("c", 1), job("a\n", 9)]);
         history.began("a\n".as_ref(), 8, 4000);
-        history.ended("a\n".as_ref(), None, 4500);
+        // The machine's clock was set back meanwhile.
+        let took = Duration::from_millis(1500);
+        history.ended("a\n".as_ref(), None, 2500, took);
         // It is of the version before.
-        history.ended("b".as_ref(), None, 4500);
+        history.ended("b".as_ref(), None, 2500, took);
         history.publish(table);
         let told = table.jobs();
         assert_eq!(told[0].runs, 0);
@@ -129,9 +128,9 @@ mod tests {
             failures: 1,
             left_out: 1,
             began_at_ms: 4000,
-            ended_at_ms: 4500,
-            took_ms: 500,
-            succeeded_at_ms: 4500,
+            ended_at_ms: 2500,
+            took_ms: 1500,
+            succeeded_at_ms: 2500,
             ..JobFigures::default()
         };
         assert_eq!(told[1..], [expected]);

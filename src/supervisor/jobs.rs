@@ -27,6 +27,7 @@ pub struct Jobs {
 struct JobProcess {
     path: PathBuf,
     task: SingleTask,
+    since: Instant,
 }
 
 impl Jobs {
@@ -65,7 +66,7 @@ impl Jobs {
         let Some(index) = running.position(|running| running.task.pid == pid) else {
             return false;
         };
-        let JobProcess { path, task } = self.running.swap_remove(index);
+        let JobProcess { path, task, since } = self.running.swap_remove(index);
         let what = format!("job `{}`: it did not finish", shown(&path));
         let ended = task.ended(death, &what);
         let failure = match (self.schedule.ended(&path), ended) {
@@ -80,7 +81,7 @@ impl Jobs {
             (None, Ok(())) => None,
         };
         self.history
-            .ended(&path, failure.as_deref(), clock::unix_ms());
+            .ended(&path, failure.as_deref(), clock::unix_ms(), since.elapsed());
         true
     }
 
@@ -145,7 +146,9 @@ impl<R: Roles> Supervisor<R> {
             let Some((index, code)) = self.code_of_job(&due.path) else {
                 let why = "its code is not there; the next reload makes it";
                 warning!("job `{shown}`: {why}");
-                self.jobs.history.ended(&due.path, Some(why), at_ms);
+                self.jobs
+                    .history
+                    .ended(&due.path, Some(why), at_ms, Duration::ZERO);
                 continue;
             };
             match self.forker.job(&*self.roles, index, &code) {
@@ -153,13 +156,15 @@ impl<R: Roles> Supervisor<R> {
                     self.jobs.schedule.started(&due.path, now);
                     let pid = task.pid.as_raw();
                     self.jobs.history.began(&due.path, pid, at_ms);
-                    let path = due.path;
-                    self.jobs.running.push(JobProcess { path, task });
+                    let (path, since) = (due.path, Instant::now());
+                    self.jobs.running.push(JobProcess { path, task, since });
                 }
                 Err(error) => {
                     let why = format!("it cannot be started: {error}");
                     error!("job `{shown}`: {why}");
-                    self.jobs.history.ended(&due.path, Some(&why), at_ms);
+                    self.jobs
+                        .history
+                        .ended(&due.path, Some(&why), at_ms, Duration::ZERO);
                 }
             }
         }

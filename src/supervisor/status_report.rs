@@ -30,7 +30,7 @@ impl<R: Roles> Supervisor<R> {
         let silence = self.roles.settings().healthcheck.as_millis() as u64;
         let pid = std::process::id().cast_signed();
         let table = self.forker.scoreboard.table();
-        table.begin(pid, silence, clock::unix_ms());
+        table.begin(pid, silence, clock::now_ms(), clock::unix_ms());
     }
 
     /// Says what there is to say.
@@ -41,6 +41,22 @@ impl<R: Roles> Supervisor<R> {
         let table = self.forker.scoreboard.table();
         table.beat(clock::now_ms());
         // Why a version has failed is there when it is seen that it has.
+        self.publish_incidents();
+        let table = self.forker.scoreboard.table();
+        table.set_canary(canary);
+        if self.published.as_ref() != Some(&report) {
+            table.set_workers(report.workers);
+            table.set_versions(report.versions);
+            table.enter(report.state);
+            self.published = Some(report);
+        }
+        self.jobs.publish(table);
+        (0..self.admin.take_obeyed()).for_each(|_| table.obeyed());
+    }
+
+    /// Says what has happened since this was said last.
+    pub(super) fn publish_incidents(&mut self) {
+        let table = self.forker.scoreboard.table();
         for incident in self.policy.take_incidents() {
             let at_ms = clock::unix_ms();
             match incident {
@@ -61,15 +77,6 @@ impl<R: Roles> Supervisor<R> {
                 }),
             }
         }
-        table.set_canary(canary);
-        if self.published.as_ref() != Some(&report) {
-            table.set_workers(report.workers);
-            table.set_versions(report.versions);
-            table.enter(report.state);
-            self.published = Some(report);
-        }
-        self.jobs.publish(table);
-        (0..self.admin.take_obeyed()).for_each(|_| table.obeyed());
     }
 
     /// Says how many connections wait.
