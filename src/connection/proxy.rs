@@ -21,6 +21,9 @@ const FIXED_V2: usize = 16;
 /// This byte of version 2 says that the proxy speaks for itself.
 const LOCAL: (usize, u8) = (12, 0x20);
 
+/// A checksum of version 2 has this many bytes (section 2.2.3).
+const CHECKSUM: usize = 4;
+
 /// A `ProxyHeader` has what is known of the client before it says anything itself.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct ProxyHeader {
@@ -120,6 +123,9 @@ pub(super) fn named(header: &[u8]) -> io::Result<(Option<Peer>, bool)> {
             return Ok((None, false));
         }
         let header = v2::Header::try_from(header).map_err(broken)?;
+        if !is_intact(&header) {
+            return Err(broken("its checksum is wrong"));
+        }
         let peer = match header.addresses {
             v2::Addresses::IPv4(v4) => inet(v4.source_address.into(), v4.source_port),
             v2::Addresses::IPv6(v6) => inet(v6.source_address.into(), v6.source_port),
@@ -141,6 +147,35 @@ fn says_tls(part: &v2::TypeLengthValue<'_>) -> bool {
     const CLIENT_SSL: u8 = 1;
     let flags = part.value.first().copied().unwrap_or(0);
     part.kind == v2::Type::SSL as u8 && flags & CLIENT_SSL != 0
+}
+
+/// Says whether each checksum in a header is that of the header, in which it counts as zeros (section 2.2.3). Most
+/// proxies send none.
+fn is_intact(header: &v2::Header<'_>) -> bool {
+    const BEFORE_VALUE: usize = 3;
+    let bytes = header.as_bytes();
+    let mut end = bytes.len() - header.tlv_bytes().len();
+    header.tlvs().flatten().all(|part| {
+        let start = end + BEFORE_VALUE;
+        end = start + part.value.len();
+        if part.kind != v2::Type::CRC32C as u8 {
+            return true;
+        }
+        let said = <[u8; CHECKSUM]>::try_from(&*part.value);
+        let zeroed = [&bytes[..start], &[0; CHECKSUM], &bytes[end..]];
+        said.is_ok_and(|said| u32::from_be_bytes(said) == crc32c(&zeroed))
+    })
+}
+
+/// Computes the CRC with Castagnoli's polynomial (RFC 3720, appendix B.4), bit by bit: once for each connection.
+fn crc32c(pieces: &[&[u8]]) -> u32 {
+    const POLYNOMIAL: u32 = 0x82f6_3b78;
+    let bytes = pieces.iter().copied().flatten();
+    !bytes.fold(!0, |crc, byte| {
+        (0..8).fold(crc ^ u32::from(*byte), |crc, _| {
+            (crc >> 1) ^ (POLYNOMIAL & (crc & 1).wrapping_neg())
+        })
+    })
 }
 
 fn broken(why: impl ToString) -> io::Error {
@@ -274,6 +309,25 @@ mod tests {
             let introduced = sent(&header, usize::MAX).0.unwrap().unwrap();
             assert_eq!(introduced.secure, secure, "{part:?}");
         }
+    }
+
+    #[test]
+    fn a_header_whose_checksum_is_wrong_is_refused() {
+        // The value that every description of it gives.
+        assert_eq!(crc32c(&[b"1234", b"56789"]), 0xe306_9283);
+        let header = |checksum: &[u8]| {
+            let length = u8::try_from(checksum.len()).unwrap();
+            let parts = [&[4, 0, 1, 9, 3, 0, length], checksum, &[4, 0, 1, 8]].concat();
+            v2(0x21, 0x11, &[&V4[..], &parts].concat())
+        };
+        let right = crc32c(&[&header(&[0; 4])]);
+        assert!(named(&header(&right.to_be_bytes())).is_ok());
+        for wrong in [right ^ 1, right.swap_bytes(), 0] {
+            let refused = named(&header(&wrong.to_be_bytes())).unwrap_err();
+            assert_eq!(refused.to_string(), "its checksum is wrong");
+        }
+        assert!(named(&header(&right.to_be_bytes()[..3])).is_err());
+        assert!(named(&header(&[])).is_err());
     }
 
     #[test]

@@ -108,6 +108,24 @@ fn without_a_header_a_trusted_proxy_is_not_served() {
 }
 
 #[test]
+fn a_header_that_was_changed_on_its_way_is_not_believed() {
+    let server = serve(&[]);
+    for (checksum, is_right) in [([0xa1, 0x55, 0xb0, 0x8f], true), ([0; 4], false)] {
+        let mut header = b"\r\n\r\n\0\r\nQUIT\n\x21\x11\0\x13".to_vec();
+        header.extend([192, 0, 2, 7, 192, 0, 2, 1, 0x10, 0x00, 0, 80]);
+        header.extend([3, 0, 4]);
+        header.extend(checksum);
+        let mut client = server.connect();
+        client.write([header, GET.into()].concat()).unwrap();
+        match is_right {
+            true => assert_eq!(client.response().unwrap().status, 200),
+            false => assert_eq!(client.rest().unwrap_or_default(), b""),
+        }
+    }
+    server.wait_for("closed: no PROXY header: its checksum is wrong");
+}
+
+#[test]
 fn from_strangers_a_header_is_not_accepted() {
     let server = serve(&["--forwarded-allow-ips", "192.0.2.1"]);
     let mut stranger = server.connect();
