@@ -57,8 +57,10 @@ pub fn refuse_older_log(path: &Path) -> Result<()> {
         ensure!(
             about_log.len() == 0 || log_made >= file_made,
             "`{log}` was there before the file, so that it seems to be left of another file; if the file is new, remove \
-             `{log}`, and what has the same name with `-shm`; if they belong together, make `{log}` anew by `cp` and `mv`",
-            log = log.display()
+             `{log}`, and what has the same name with `-shm`; if one backup has put both there, have SQLite take the log \
+             into the file: `sqlite3 {file} 'PRAGMA wal_checkpoint(TRUNCATE)'`",
+            log = log.display(),
+            file = path.display()
         );
     }
     Ok(())

@@ -250,6 +250,35 @@ fn a_file_is_not_served_whose_log_was_there_before_it() {
     assert_eq!(query(&served(&database), &COUNT), "n: 1000");
 }
 
+/// Backups copy in the order of names, or in none.
+#[test]
+fn a_log_that_was_copied_before_its_file_is_taken_in_as_the_error_says() {
+    let (database, killed) = (file("copied"), file("copied-from"));
+    made(&killed, 10);
+    let native = Native::open(&killed).unwrap();
+    let more = "insert into t values (11, 'x')";
+    native.execute_batch(more).unwrap();
+    let beside = |path: &Path| PathBuf::from(format!("{}-wal", path.display()));
+    fs::copy(beside(&killed), beside(&database)).unwrap();
+    let made_at = |path: &Path| fs::metadata(path).unwrap().created().unwrap();
+    eventually("the file is newer", || {
+        let _ = fs::remove_file(&database);
+        fs::copy(&killed, &database).unwrap();
+        made_at(&database) > made_at(&beside(&database))
+    });
+    let ended = Server::component(guest("behaviours-sqlite"))
+        .option("--sqlite", format!("app={}", database.display()))
+        .finished();
+    let said = String::from_utf8_lossy(&ended.stderr).into_owned();
+    let remedy = format!("`sqlite3 {} '", database.display());
+    let (_, pragma) = said.split_once(&remedy).unwrap_or_else(|| panic!("{said}"));
+    let (pragma, _) = pragma.split_once('\'').unwrap();
+    let row =
+        Native::open(&database).and_then(|it| it.query_row(pragma, (), |row| row.get::<_, i64>(0)));
+    assert_eq!(row, Ok(0), "the log was taken in");
+    assert_eq!(query(&served(&database), &COUNT), "n: 11");
+}
+
 /// SQLite has `-shm` mapped: a worker that reads what is no longer there ends.
 #[test]
 fn a_shared_index_that_is_cut_short_loses_nothing_that_was_committed() {
