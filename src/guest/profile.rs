@@ -1,7 +1,7 @@
 //! A profile says where guests spend their time: which functions run when the epoch thread interrupts them. It is
 //! written when its time is over, for the Firefox profiler.
 
-use crate::sys::file;
+use crate::sys::{file, limits};
 use crate::{info, warning};
 use anyhow::{Context, Result, bail};
 use std::fs::File;
@@ -131,7 +131,6 @@ impl Unwritten {
 
     /// Writes the profile when its time is over, and says then whether that went well.
     pub fn finish_in_time(self, told: impl FnOnce(bool) + Send + 'static) -> Result<()> {
-        let thread = std::thread::Builder::new().name("profile".to_owned());
         let finish = move || {
             std::thread::sleep(self.time);
             let profiler = self.profile.lock().take();
@@ -148,8 +147,7 @@ impl Unwritten {
             }
             told(is_written);
         };
-        thread
-            .spawn(finish)
+        limits::spawn("profile", finish)
             .context("cannot start the thread that writes the profile")?;
         Ok(())
     }

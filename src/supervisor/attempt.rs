@@ -12,8 +12,10 @@ use super::zygote::{Zygote, ZygoteTask};
 use crate::cache::CodeName;
 use crate::channel::CodeInfo;
 use crate::exit::{Status, status_of};
+use crate::sys::limits;
 use crate::sys::process::End;
 use crate::{log, warning};
+use nix::sys::signal::Signal;
 use std::collections::VecDeque;
 use std::io;
 use std::rc::Rc;
@@ -151,7 +153,13 @@ impl<R: Roles> Supervisor<R> {
         let files = match (zygote.ended()?, death.end) {
             (Some(files), End::Exited(0)) => files,
             _ => {
-                let reason = format!("the compiler did not finish: {death}");
+                let mut reason = format!("the compiler did not finish: {death}");
+                // So ends what asks for memory and gets none.
+                if death.end == End::Killed(Signal::SIGABRT)
+                    && let Some(remedy) = limits::of_memory()
+                {
+                    reason.push_str(&format!("; {remedy}"));
+                }
                 return Err((Status::Application, reason));
             }
         };

@@ -1,5 +1,6 @@
 //! This file forks, and does what a child does first.
 
+use super::limits;
 use super::process::End;
 use nix::unistd::{ForkResult, Pid, getpid, getppid};
 use std::io;
@@ -15,7 +16,7 @@ use std::time::{Duration, Instant};
 /// another thread held would stay locked.
 pub unsafe fn fork(child: impl FnOnce() -> i32) -> io::Result<Pid> {
     // SAFETY: as this function demands.
-    match unsafe { nix::unistd::fork() }? {
+    match unsafe { nix::unistd::fork() }.map_err(refused)? {
         ForkResult::Parent { child } => Ok(child),
         ForkResult::Child => {
             let run = std::panic::AssertUnwindSafe(child);
@@ -24,6 +25,10 @@ pub unsafe fn fork(child: impl FnOnce() -> i32) -> io::Result<Pid> {
             unsafe { libc::_exit(status) }
         }
     }
+}
+
+fn refused(error: nix::Error) -> io::Error {
+    limits::explained(error.into())
 }
 
 /// The end of a process that has nothing more to do may take this long.
@@ -39,7 +44,7 @@ pub fn fork_away() -> io::Result<bool> {
         ));
     }
     // SAFETY: there is one thread.
-    if let ForkResult::Parent { child } = unsafe { nix::unistd::fork() }? {
+    if let ForkResult::Parent { child } = unsafe { nix::unistd::fork() }.map_err(refused)? {
         return match super::process::wait_for(child) {
             Some(End::Exited(0)) => Ok(false),
             _ => Err(io::Error::other("no process could be forked")),

@@ -13,6 +13,7 @@ pub mod exec;
 pub mod file;
 pub mod fork;
 pub mod heap;
+pub mod limits;
 pub mod locked_directory;
 pub mod memory;
 pub mod pid_file;

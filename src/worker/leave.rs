@@ -1,6 +1,6 @@
 //! A worker leaves on a signal, or when the supervisor is gone.
 
-use crate::sys::{process, signals};
+use crate::sys::{limits, process, signals};
 use anyhow::{Context, Result};
 use std::os::fd::OwnedFd;
 use std::time::Duration;
@@ -10,13 +10,12 @@ use tokio::signal::unix::{Signal, SignalKind, signal};
 /// Ends this process some time after the supervisor's end, whatever its serving loop is doing then: a
 /// worker that hangs must not keep the port.
 pub fn never_outlive(lifeline: OwnedFd, grace: Duration) -> Result<()> {
-    let thread = std::thread::Builder::new().name("lifeline".to_owned());
     let wait = move || {
         while !process::has_ended(&lifeline) {}
         std::thread::sleep(grace + Duration::from_secs(1));
         std::process::exit(1);
     };
-    thread.spawn(wait).context("cannot watch the supervisor")?;
+    limits::spawn("lifeline", wait).context("cannot watch the supervisor")?;
     Ok(())
 }
 

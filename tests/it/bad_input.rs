@@ -2,10 +2,12 @@
 //! behind.
 
 use crate::harness::{
-    Server, Unprivileged, file, finished, hello, refused, refused_by, refused_with, wasmserve,
+    Server, Unprivileged, file, finished, hello, refused, refused_by, refused_with, under,
+    wasmserve,
 };
 use std::fs;
 use std::os::unix::net::UnixListener;
+use std::os::unix::process::CommandExt;
 use std::path::PathBuf;
 
 fn serving(component: &str) -> [&str; 3] {
@@ -181,6 +183,24 @@ fn too_little_memory_to_begin_with() {
         3,
         &["--max-memory", "65536 bytes"],
     );
+}
+
+#[test]
+fn a_limit_of_the_system_that_is_too_low_is_named_with_its_remedy() {
+    let unprivileged = Unprivileged::new("limits");
+    let mut command = unprivileged.command();
+    let component = unprivileged.0.join("app.wat");
+    fs::copy(hello(), &component).unwrap();
+    command.args(serving(&component.display().to_string()));
+    let mut alone = under(&["prlimit", "--nproc=1"], &command);
+    if nix::unistd::geteuid().is_root() {
+        alone.uid(65534).gid(65534);
+    }
+    refused_by(alone, 1, &["cannot start the compiler", "`ulimit -u`"]);
+    let mut command = wasmserve();
+    command.args(serving(&hello()));
+    let narrow = under(&["prlimit", "--as=400000000"], &command);
+    refused_by(narrow, 3, &["Cannot allocate memory", "raise `ulimit -v`"]);
 }
 
 #[test]

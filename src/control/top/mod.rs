@@ -14,6 +14,7 @@ use super::ask::AdminSocket;
 use super::found;
 use crate::cli::Top;
 use crate::exit::{Exit, Status};
+use crate::sys::limits;
 use crate::sys::signals;
 use crate::sys::socket::is_listened_on;
 use anyhow::{Context, Result, anyhow};
@@ -87,10 +88,7 @@ fn watch(server: AdminSocket, interval: Duration, first: Sample) -> Result<End> 
         ),
     ] {
         let sender = sender.clone();
-        let thread = thread::Builder::new().name(name.to_owned());
-        thread
-            .spawn(move || source(&sender))
-            .context("cannot start a thread")?;
+        limits::spawn(name, move || source(&sender)).context("cannot start a thread")?;
     }
     let begin = Instant::now();
     let mut view = View::default();

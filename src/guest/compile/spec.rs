@@ -173,5 +173,8 @@ pub fn cached(
 
 /// Adds to the engine's own words what a person can do about them.
 fn readable(error: anyhow::Error) -> anyhow::Error {
+    if error.is::<engine::NoThreads>() {
+        return error;
+    }
     error.context("it cannot be compiled; check it with `wasm-tools validate`")
 }

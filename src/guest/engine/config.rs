@@ -6,8 +6,10 @@ use crate::channel::Needs;
 use crate::guest::component::target::{Restore, Target};
 use crate::guest::limits::GuestLimits;
 use crate::guest::snapshot::{FEATURES, Memories};
-use crate::sys::memory;
+use crate::sys::{limits, memory};
 use anyhow::{Context, Result};
+use std::error::Error;
+use std::io;
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use wasmtime::{
     Config, Enabled, Engine, Inlining, InstanceAllocationStrategy, OptLevel,
@@ -123,15 +125,20 @@ pub fn compiling(target: Target) -> Result<Engine> {
 
 /// Makes an engine that compiles with this effort.
 pub fn compiling_with(target: Target, effort: Effort) -> Result<Engine> {
+    Ok(Engine::new(&compiler(target, effort)?)?)
+}
+
+/// It starts no threads for what is compiled on the way, such as stand-ins for imports.
+fn compiler(target: Target, effort: Effort) -> Result<Config> {
     let mut config = base(target)?;
     stack(&mut config, effort.stack(target));
-    config.parallel_compilation(true);
+    config.parallel_compilation(false);
     if effort == Effort::Little {
         config
             .cranelift_opt_level(OptLevel::None)
             .cranelift_regalloc_algorithm(RegallocAlgorithm::SinglePass);
     }
-    Ok(Engine::new(&config)?)
+    Ok(config)
 }
 
 fn stack(config: &mut Config, bytes: usize) {
@@ -143,16 +150,33 @@ fn stack(config: &mut Config, bytes: usize) {
 /// This many processors compile at a time, at most: each of them takes some 10 MiB.
 const COMPILING: usize = 8;
 
+/// `NoThreads` says that nothing can be compiled here, whatever the component is.
+#[derive(Debug)]
+pub struct NoThreads(String);
+
+impl std::fmt::Display for NoThreads {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "cannot start the threads that compile: {}", self.0)
+    }
+}
+
+impl Error for NoThreads {}
+
 /// Compiles a component. It starts threads: a process that has done it must not fork.
 pub fn compile(target: Target, effort: Effort, binary: &[u8]) -> Result<Vec<u8>> {
     let processors = std::thread::available_parallelism().map_or(1, usize::from);
     let threads = rayon::ThreadPoolBuilder::new().num_threads(processors.min(COMPILING));
-    let engine = compiling_with(target, effort)?;
-    let code = threads
-        .build()
-        .context("cannot start the threads that compile")?
-        .install(|| engine.precompile_component(binary));
-    Ok(code?)
+    let mut config = compiler(target, effort)?;
+    let engine = Engine::new(config.parallel_compilation(true))?;
+    let threads = threads.build().map_err(|error| {
+        let of_system = error.source().and_then(|it| it.downcast_ref::<io::Error>());
+        let number = of_system.and_then(io::Error::raw_os_error);
+        NoThreads(match number {
+            Some(number) => limits::explained(io::Error::from_raw_os_error(number)).to_string(),
+            None => error.to_string(),
+        })
+    })?;
+    Ok(threads.install(|| engine.precompile_component(binary))?)
 }
 
 /// Makes an engine that serves: instances come from a pool whose size the `CodeInfo` decides, or are restored again and

@@ -6,5 +6,6 @@ mod config;
 
 pub use code_info::{CodeInfo, LIFECYCLE};
 pub use config::{
-    Effort, Processors, compile, compile_for, compiling, compiling_with, restorable, serving,
+    Effort, NoThreads, Processors, compile, compile_for, compiling, compiling_with, restorable,
+    serving,
 };

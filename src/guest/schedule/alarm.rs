@@ -1,8 +1,8 @@
 //! An alarm interrupts the guests of an engine once, where nothing else does: it advances the engine's epoch.
 
+use crate::sys::limits;
 use anyhow::{Context, Result};
 use std::sync::mpsc::{RecvTimeoutError, Sender, channel};
-use std::thread::Builder;
 use std::time::Instant;
 use wasmtime::Engine;
 
@@ -25,7 +25,7 @@ impl Alarm {
                 engine.increment_epoch();
             }
         };
-        let thread = Builder::new().name("alarm".to_owned()).spawn(wait);
+        let thread = limits::spawn("alarm", wait);
         thread.context("cannot start the thread that interrupts guests")?;
         Ok(Alarm {
             _called_off: sender,

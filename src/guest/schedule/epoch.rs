@@ -2,10 +2,11 @@
 //! there are none.
 
 use crate::guest::memory::worker::WorkerMemory;
+use crate::sys::limits;
 use anyhow::{Context, Result};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, OnceLock};
-use std::thread::{Builder, Thread};
+use std::thread::Thread;
 use std::time::Duration;
 use wasmtime::{Engine, EngineWeak};
 
@@ -68,10 +69,7 @@ impl EpochThread {
                 std::thread::sleep(tick);
             }
         };
-        let thread = Builder::new().name("epoch".to_owned());
-        let handle = thread
-            .spawn(tick)
-            .context("cannot start the epoch thread")?;
+        let handle = limits::spawn("epoch", tick).context("cannot start the epoch thread")?;
         self.thread.get_or_init(|| handle.thread().clone());
         Ok(())
     }

@@ -13,6 +13,7 @@ mod unchanged_pages;
 pub use dirty_pages::DirtyPages;
 pub use image::Image;
 
+use super::limits;
 use super::memory::page_size;
 use std::io;
 use std::ops::Range;
@@ -62,7 +63,7 @@ impl Region {
         // SAFETY: the kernel chooses addresses that nobody uses.
         let base = unsafe { libc::mmap(null_mut(), bytes, libc::PROT_NONE, flags, -1, 0) };
         if base == libc::MAP_FAILED {
-            return Err(io::Error::last_os_error());
+            return Err(limits::explained(io::Error::last_os_error()));
         }
         // What is made in it is large, and there for a moment only. Kernels without huge pages refuse the advice.
         // SAFETY: these addresses are ours.

@@ -36,7 +36,7 @@ pub mod websocket;
 
 pub use cache::{files, folder, with_cache, with_much_code, with_start};
 pub use client::{Connection, Response, Socket, Target, get, send, upload};
-pub use command::{finished, finished_within, leave_open};
+pub use command::{finished, finished_within, leave_open, under};
 pub use folder::{Folder, has_ipv6, text};
 pub use large::{compiled, pad};
 pub use mariadb::MariaDb;

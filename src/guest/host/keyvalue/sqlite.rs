@@ -4,12 +4,12 @@
 use super::{KeyPage, StoreFailure};
 use crate::guest::host::about_guests;
 use crate::guest::host::database_file::{DatabaseFile, fault, refuse_older_log};
+use crate::sys::limits;
 use anyhow::{Context, Result, bail};
 use rusqlite::{Connection, OpenFlags, OptionalExtension, TransactionBehavior, params};
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, Sender, channel};
-use std::thread::Builder;
 use std::time::Duration;
 use tokio::sync::oneshot;
 
@@ -245,9 +245,7 @@ fn connect(path: &Path) -> Result<Connection> {
 
 fn start(name: &str, work: impl FnOnce(&Receiver<Job>) + Send + 'static) -> Result<Sender<Job>> {
     let (jobs, received) = channel();
-    Builder::new()
-        .name(name.to_owned())
-        .spawn(move || work(&received))
+    limits::spawn(name, move || work(&received))
         .context("cannot start a thread for the key-value store")?;
     Ok(jobs)
 }
