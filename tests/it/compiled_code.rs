@@ -69,6 +69,11 @@ fn native_code_of_the_operators_own_is_checked_too() {
     let server = serve().start();
     assert_eq!(get(server.address, "/").text(), "Hello, world!\n");
     drop(server);
+    // An image has no cache, and nothing that the next start would compile.
+    let uncached = with_cache(&code, "/proc/none".as_ref());
+    let uncached = uncached.arg("--allow-precompiled").start();
+    assert!(!uncached.printed().contains("is not kept"));
+    drop(uncached);
     let mut bytes = fs::read(&code).unwrap();
     let middle = bytes.len() / 2;
     bytes[middle] ^= 1;

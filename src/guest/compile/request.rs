@@ -173,8 +173,8 @@ impl CompileRequest {
                 });
             }
             let (compiled, mut names) = self.compile_source(source, cache, file.try_clone()?)?;
-            self.warn_without(&opened);
-            if cache.is_none() {
+            if cache.is_none() && !names.is_empty() {
+                self.warn_without(&opened);
                 names.clear();
             }
             let origin = CodeOrigin::Written(names);
