@@ -22,6 +22,7 @@ mod instances;
 mod logging;
 mod misplaced;
 mod mounts;
+mod not_utf8;
 mod opposites;
 mod outbound;
 mod pages;

@@ -4,7 +4,7 @@
 mod short;
 
 use super::config_file::{self, FileArguments};
-use super::{Cli, OptionSource, elsewhere, misplaced, mounts, opposites};
+use super::{Cli, OptionSource, elsewhere, misplaced, mounts, not_utf8, opposites};
 use clap::builder::{BoolishValueParser, Resettable};
 use clap::error::{ContextKind, ContextValue, ErrorKind};
 use clap::parser::ValueSource;
@@ -92,6 +92,9 @@ fn lenient_variables(command: Command) -> Command {
 
 /// Tells a mistake on the command line in one line, without the usage, with what else it could be.
 pub fn told(error: &Error) -> String {
+    if error.kind() == ErrorKind::InvalidUtf8 {
+        return not_utf8::told(&std::env::args_os().collect::<Vec<_>>());
+    }
     let named = match error.get(ContextKind::InvalidArg) {
         Some(ContextValue::String(name)) => name.as_str(),
         _ => "",

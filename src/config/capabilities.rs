@@ -8,6 +8,7 @@ use crate::guest::{
 };
 use crate::sys::regular::{self, LARGEST_TEXT};
 use anyhow::{Context, Result, bail};
+use std::env::VarError;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -143,7 +144,12 @@ fn environment_variable(text: &str) -> Result<(String, String)> {
         Some((name, value)) => Ok((name.to_owned(), value.to_owned())),
         None => match std::env::var(text) {
             Ok(value) => Ok((text.to_owned(), value)),
-            Err(_) => bail!("`{text}` is not set in the environment; write {text}=VALUE"),
+            Err(VarError::NotPresent) => {
+                bail!("`{text}` is not set in the environment; write {text}=VALUE")
+            }
+            Err(VarError::NotUnicode(_)) => {
+                bail!("`{text}` is not UTF-8 in the environment; guests have texts alone")
+            }
         },
     }
 }

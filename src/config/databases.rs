@@ -6,6 +6,7 @@ use crate::guest::{DatabaseUrl, PostgresSettings, SqliteSettings};
 use crate::sys::regular::{self, LARGEST_TEXT};
 use crate::sys::watch::directory_of;
 use anyhow::{Context, Result, bail};
+use std::env::VarError;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -107,7 +108,8 @@ fn database(text: &str) -> Result<(String, DatabaseUrl)> {
         }
         Some(("env", variable)) => match std::env::var(variable) {
             Ok(url) => DatabaseUrl::parse(&url),
-            Err(_) => bail!("`{variable}` is not set in the environment"),
+            Err(VarError::NotPresent) => bail!("`{variable}` is not set in the environment"),
+            Err(VarError::NotUnicode(_)) => bail!("`{variable}` is not UTF-8 in the environment"),
         },
         _ => DatabaseUrl::parse(url),
     };

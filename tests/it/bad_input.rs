@@ -5,7 +5,9 @@ use crate::harness::{
     Server, Unprivileged, file, finished, hello, refused, refused_by, refused_with, under,
     wasmserve,
 };
+use std::ffi::OsString;
 use std::fs;
+use std::os::unix::ffi::OsStringExt;
 use std::os::unix::net::UnixListener;
 use std::os::unix::process::CommandExt;
 use std::path::PathBuf;
@@ -173,6 +175,24 @@ fn wrong_options() {
         2,
         &["--port", "http"],
     );
+}
+
+#[test]
+fn what_is_no_utf8_is_named() {
+    let bytes = |bytes: &[u8]| OsString::from_vec(bytes.to_vec());
+    let hello = hello();
+    let mut option = wasmserve();
+    option.args([&hello, "--static"]).arg(bytes(b"/a=\xff"));
+    refused_by(option, 2, &["option --static: ", "not UTF-8"]);
+    let mut variable = wasmserve();
+    variable
+        .arg(&hello)
+        .env("WASMSERVE_HEADER", bytes(b"a:\xff"));
+    refused_by(variable, 2, &["variable WASMSERVE_HEADER: ", "not UTF-8"]);
+    let mut passed_on = wasmserve();
+    passed_on.args([&hello, "--env", "OLD_NAME"]);
+    passed_on.env("OLD_NAME", bytes(b"\xff"));
+    refused_by(passed_on, 2, &["--env", "`OLD_NAME` is not UTF-8"]);
 }
 
 #[test]
