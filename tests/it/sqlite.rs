@@ -194,6 +194,20 @@ fn a_statement_ends_with_its_time_and_its_request_and_takes_no_more_than_there_i
     assert_eq!(ask(&server, "query", &["select 1 as a"]), "a: 1");
 }
 
+/// It runs in a thread, whose time nobody counted.
+#[test]
+fn a_statement_has_the_processor_time_that_its_request_has_left() {
+    let server = serve(&file("cpu"), &["--workers", "1", "--limit-cpu", "500ms"]);
+    let half = "with recursive c(n) as (select 1 union all select n + 1 from c where n < 500000) \
+                select count(*) from c";
+    for statements in [vec![LONG], vec![half; 30]] {
+        let response = get(server.address, &path("query", &statements));
+        assert_eq!(response.status, 504, "{}", response.text());
+    }
+    server.wait_for_count("the guest used up its processor time (--limit-cpu)", 2);
+    assert_eq!(ask(&server, "query", &["select 1 as a"]), "a: 1");
+}
+
 /// What SQLite holds beside the instances had a bound of its own, and ended the workers of a small machine.
 #[test]
 fn a_statement_takes_no_more_than_a_part_of_the_workers_memory() {

@@ -50,6 +50,18 @@ impl CpuBudget {
         Duration::from_nanos(self.spent.load(Relaxed))
     }
 
+    /// Returns the time that is left, while the guest waits for the host.
+    pub fn left(&self) -> Duration {
+        self.limit.saturating_sub(self.spent())
+    }
+
+    /// Counts time that was used for the guest in another thread.
+    pub fn add(&self, used: Duration) {
+        let used = u64::try_from(used.as_nanos()).unwrap_or(u64::MAX);
+        let spent = self.spent.load(Relaxed).saturating_add(used);
+        self.spent.store(spent, Relaxed);
+    }
+
     /// Fails where the budget is used up, while the guest runs.
     pub fn check(&self) -> Result<(), Exhausted> {
         if self.burned() < self.limit {
@@ -68,7 +80,7 @@ impl CpuBudget {
 
     fn pause(&self) {
         let burned = self.now().saturating_sub(self.entered.load(Relaxed));
-        let spent = self.spent.load(Relaxed) + burned;
+        let spent = self.spent.load(Relaxed).saturating_add(burned);
         self.spent.store(spent, Relaxed);
         self.exact.store(spent >= EXACT.as_nanos() as u64, Relaxed);
     }

@@ -3,10 +3,12 @@
 
 use super::File;
 use super::authority::authorize;
+use super::cpu_time::CpuTime;
 use super::interface::wit::{self, QueryResult, RowResult, Value};
 use crate::guest::host::database_error;
 use crate::guest::host::database_file;
 use crate::guest::host::{about_guests, stuck};
+use crate::guest::schedule::cpu_budget::CpuBudget;
 use crate::log;
 use rusqlite::config::DbConfig;
 use rusqlite::types::{ToSqlOutput, Value as Owned, ValueRef};
@@ -43,6 +45,9 @@ pub fn heap_beside(instances: usize) -> usize {
 
 /// After this many of its own instructions, a statement looks whether it is still wanted.
 const LOOK: c_int = 10_000;
+
+/// The log says as much when the guest is ended, which is as soon as it goes on.
+const CPU_USED_UP: &str = "the statement used up the request's processor time (--limit-cpu)";
 
 /// A `SqliteError` says why something could not be done.
 #[derive(Debug)]
@@ -116,6 +121,7 @@ pub struct Guarded {
     interrupt: InterruptHandle,
     /// The guest is gone, or has given up.
     gone: Arc<AtomicBool>,
+    cpu: Arc<CpuTime>,
     /// This is there for as long as the connection.
     connected: Weak<()>,
 }
@@ -132,7 +138,8 @@ impl Guarded {
             ));
         };
         let gone = Arc::new(AtomicBool::new(false));
-        let (opening, asked) = (file.clone(), gone.clone());
+        let cpu = Arc::new(CpuTime::unbounded());
+        let (opening, asked) = (file.clone(), (gone.clone(), cpu.clone()));
         let connected = Arc::new(());
         let weak = Arc::downgrade(&connected);
         let opened = in_thread(move || guarded(&opening, asked, connected)).await?;
@@ -141,6 +148,7 @@ impl Guarded {
             interrupt: opened.get_interrupt_handle(),
             held: Some((opened, permit)),
             gone,
+            cpu,
             connected: weak,
         })
     }
@@ -149,24 +157,31 @@ impl Guarded {
         &self.file.name
     }
 
-    /// Runs a statement, whose rows may take this many bytes.
+    /// Runs a statement, whose rows may take this many bytes. It has the processor time that its request has left.
     pub async fn run(
         &mut self,
         statement: String,
         parameters: Vec<Value>,
         most: usize,
+        budget: &CpuBudget,
     ) -> Result<QueryResult, SqliteError> {
         let (connection, permit) = self.held()?;
+        let (cpu, left) = (self.cpu.clone(), budget.left());
         let work = in_thread(move || {
-            let result = run(&connection, &statement, parameters, most);
+            let (result, used) =
+                cpu.measure(left, || run(&connection, &statement, parameters, most));
             let result = result.map_err(|error| error.of(&connection));
-            Ok(((connection, permit), result))
+            Ok(((connection, permit), result, used))
         });
         match timeout(self.file.answer, work).await {
             Ok(done) => {
-                let (held, result) = done?;
+                let (held, result, used) = done?;
                 self.held = Some(held);
-                result
+                budget.add(used);
+                match result {
+                    Err(_) if used >= left => Err(SqliteError::Other(CPU_USED_UP.to_owned())),
+                    result => result,
+                }
             }
             Err(_) => {
                 self.give_up();
@@ -243,7 +258,7 @@ pub fn connect(path: &Path, may_make: bool, heap: usize) -> rusqlite::Result<Con
 /// Connects for a guest, to the file that was there from the beginning.
 fn guarded(
     File { file, heap, .. }: &File,
-    gone: Arc<AtomicBool>,
+    (gone, cpu): (Arc<AtomicBool>, Arc<CpuTime>),
     connected: Arc<()>,
 ) -> Result<Connection, SqliteError> {
     // Connecting reads what is beside the file, and there may be another one when that is done.
@@ -256,7 +271,7 @@ fn guarded(
     let is_unwanted = move || {
         // The connection has it for as long as it has this.
         let _ = &connected;
-        gone.load(Relaxed)
+        gone.load(Relaxed) || cpu.is_used_up()
     };
     connection.progress_handler(LOOK, Some(is_unwanted))?;
     Ok(connection)
@@ -365,7 +380,8 @@ mod tests {
             let busy = spawn_blocking(move || released.recv());
             let endless = "with recursive c(n) as (select 1 union all select n + 1 from c) \
                            select count(*) from c";
-            let asked = guarded.run(endless.to_owned(), Vec::new(), 1 << 20);
+            let budget = CpuBudget::new(Duration::MAX);
+            let asked = guarded.run(endless.to_owned(), Vec::new(), 1 << 20, &budget);
             assert!(timeout(Duration::ZERO, asked).await.is_err());
             drop(guarded);
             release.send(()).unwrap();

@@ -85,8 +85,11 @@ impl HostState {
     ) -> Result<QueryResult, Error> {
         // The guest has a copy of the rows beside the host's.
         let most = self.memory().left() / 2;
+        let share = self.share().clone();
         let guarded = self.table_mut().get_mut(&connection)?;
-        let result = guarded.run(statement, parameters, most).await;
+        let result = guarded
+            .run(statement, parameters, most, &share.budget)
+            .await;
         logged(guarded.name(), result)
     }
 

@@ -3,6 +3,7 @@
 
 mod authority;
 mod connection;
+mod cpu_time;
 mod interface;
 
 pub use interface::add_to_linker;
