@@ -12,6 +12,7 @@ use crate::sys::{process, signals};
 use crate::warning;
 use anyhow::Result;
 use std::collections::HashMap;
+use std::path::Path;
 use std::rc::Rc;
 
 /// Answers questions about the server, in a process of its own.
@@ -68,6 +69,11 @@ pub fn keep_addresses(config: &mut Config, served: &Config) {
     }
 }
 
+/// JSON has no names that are not UTF-8.
+fn shown(path: &Path) -> String {
+    path.display().to_string()
+}
+
 /// Describes the version that is served, as JSON.
 pub fn describe(server: &ServerRoles, served: &Served) -> String {
     let (info, order) = (served.info, &server.config.compile_request);
@@ -77,8 +83,8 @@ pub fn describe(server: &ServerRoles, served: &Served) -> String {
         _ => "made anew",
     };
     let path = match &server.config.pull {
-        Some(pull) => pull.reference.to_string().into(),
-        None => server.start.file(&order.path),
+        Some(pull) => pull.reference.to_string(),
+        None => shown(&server.start.file(&order.path)),
     };
     let profiles = order.capabilities.profile.as_ref();
     let profiles = profiles.filter(|it| it.by_command);
@@ -90,7 +96,7 @@ pub fn describe(server: &ServerRoles, served: &Served) -> String {
             "generation": served.number,
             "from_cache": served.found,
             "instances": instances,
-            "profile_dir": profiles.map(|it| server.start.file(&it.directory)),
+            "profile_dir": profiles.map(|it| shown(&server.start.file(&it.directory))),
             "served_since": served.since_ms as f64 / 1e3,
         })
     });

@@ -51,6 +51,7 @@ mod memory;
 mod metrics;
 mod middleware;
 mod mounts;
+mod odd_names;
 mod opposites;
 mod outbound;
 mod pages;
