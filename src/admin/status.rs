@@ -40,7 +40,9 @@ pub fn document(reading: &Reading) -> Value {
 /// Describes each mount as a server of its own; one that is idle has no more than its place.
 fn mounts(reading: &Reading) -> Vec<Value> {
     let described = reading.mounts.iter().map(|mount| {
-        let mut described = match &mount.server {
+        let running = mount.server.as_ref();
+        let running = running.filter(|server| server.state != ServerState::Idle);
+        let mut described = match running {
             Some(server) => document(server),
             None => json!({"state": "idle", "component": {"path": mount.component}}),
         };
@@ -219,6 +221,7 @@ fn state_name(state: ServerState) -> &'static str {
         ServerState::Delaying => "stopping soon",
         ServerState::Draining => "draining",
         ServerState::Ending => "ending",
+        ServerState::Idle => "idle",
     }
 }
 

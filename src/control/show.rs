@@ -73,14 +73,18 @@ pub fn status(document: &Value) -> String {
     );
     canary(&mut shown, &document["reloads"]["canary"]);
     jobs(&mut shown, &document["jobs"]);
-    let last = &document["reloads"]["last"];
-    if last["outcome"] == "failure" {
-        let _ = writeln!(shown, "the last reload failed: {}", text(last, "reason"));
-    }
+    last_reload(&mut shown, document);
     shown.push('\n');
     table(&mut shown, document);
     mounts(&mut shown, &document["mounts"]);
     shown
+}
+
+fn last_reload(shown: &mut String, document: &Value) {
+    let last = &document["reloads"]["last"];
+    if last["outcome"] == "failure" {
+        let _ = writeln!(shown, "the last reload failed: {}", text(last, "reason"));
+    }
 }
 
 /// Shows what is mounted, each with the processes that serve it.
@@ -98,7 +102,8 @@ fn mounts(shown: &mut String, mounts: &Value) {
             ),
         };
         let _ = writeln!(shown, "\nmount      {at}, {component}: {state}{requests}");
-        if mount["workers"].is_array() {
+        last_reload(shown, mount);
+        if array(&mount["workers"]).next().is_some() {
             table(shown, mount);
         }
     }

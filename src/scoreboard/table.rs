@@ -22,6 +22,8 @@ pub enum ServerState {
     /// No more connections are taken.
     Draining = 3,
     Ending = 4,
+    /// It is a mount's and has ended, until somebody asks for that.
+    Idle = 5,
 }
 
 /// `Versions` says what is known of the versions of the application.
@@ -139,6 +141,7 @@ impl Table {
             1 => ServerState::Serving,
             2 => ServerState::Delaying,
             3 => ServerState::Draining,
+            5 => ServerState::Idle,
             _ => ServerState::Ending,
         }
     }

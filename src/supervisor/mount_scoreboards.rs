@@ -1,7 +1,7 @@
 //! The server of each mount has a scoreboard of its own, which the supervisor keeps from the first server of a mount to
 //! the last, so that others can read it.
 
-use crate::scoreboard::{Layout, Scoreboard};
+use crate::scoreboard::{Layout, Scoreboard, ServerState};
 use crate::sys::clock;
 use std::collections::BTreeMap;
 use std::io;
@@ -43,6 +43,17 @@ impl MountScoreboards {
                 self.note_change();
                 Ok((memory, layout))
             }
+        }
+    }
+
+    /// Notes that the server of this mount has ended until it is asked. It is told as ending where that fails.
+    pub fn note_idle(&self, name: &str) {
+        let of_mount = self
+            .by_name
+            .get(name)
+            .and_then(|(memory, layout)| Scoreboard::adopt(memory.try_clone().ok()?, layout).ok());
+        if let Some(scoreboard) = of_mount {
+            scoreboard.table().enter(ServerState::Idle);
         }
     }
 

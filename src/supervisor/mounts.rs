@@ -168,6 +168,7 @@ impl Mounts {
             ServerState::Ready if death.end == End::Exited(0) => {
                 info!("Mount `{name}` is idle, and starts again when it is asked");
                 self.backoffs.remove(&name);
+                self.scoreboards.note_idle(&name);
                 self.rests.push(name);
             }
             ServerState::Ready => {

@@ -118,7 +118,9 @@ fn a_mount_that_rests_is_started_by_the_next_request() {
     let first = pid(&mount(&server, "/api"));
     server.wait_for("Mount `/api` is idle");
     assert!(!lives(first));
+    assert_eq!(mount(&server, "/api")["state"], "idle");
     assert_eq!(get(server.address, "/api/x").text(), "ok\n");
+    assert_eq!(mount(&server, "/api")["state"], "serving");
     assert_ne!(pid(&mount(&server, "/api")), first);
 }
 

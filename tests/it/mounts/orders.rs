@@ -39,6 +39,13 @@ fn one_is_reloaded_and_no_other_is_touched() {
         "{why}"
     );
     assert_eq!(get(server.address, "/one/x").text(), "Hello, world!\n");
+    let status = said(&order(&server, &["status"]));
+    let (_, of_mount) = status.split_once("\nmount      /one, ").unwrap();
+    let why = of_mount.lines().nth(1).unwrap();
+    assert!(
+        why.starts_with("the last reload failed: component "),
+        "{status}"
+    );
     // What all are told fails where one of them does.
     let output = order(&server, &["reload"]);
     assert_eq!(output.status.code(), Some(3));
