@@ -1,7 +1,7 @@
 //! These options say where the server is watched and steered, and these commands do so.
 
 use crate::channel::WorkerRange;
-use clap::{Args, Subcommand};
+use clap::{Args, Subcommand, value_parser};
 use std::path::PathBuf;
 
 #[derive(Clone, Debug, Args)]
@@ -118,11 +118,11 @@ pub struct Logs {
 #[derive(Debug, Args)]
 pub struct MakeProfile {
     /// For how many seconds, 1 to 600
-    #[arg(value_name = "SECONDS")]
+    #[arg(value_name = "SECONDS", value_parser = value_parser!(u16).range(1..=600))]
     pub seconds: u16,
 
     /// Profile the worker with this process number, and no other
-    #[arg(long, value_name = "WORKER_PID")]
+    #[arg(long, value_name = "WORKER_PID", value_parser = value_parser!(i32).range(2..1 << 22))]
     pub worker: Option<i32>,
 
     /// Write the worker's profile into this file, too

@@ -368,7 +368,9 @@ fn a_running_server_makes_profiles_by_command() {
         assert!(texts.iter().any(|text| text.contains("behaviours::")));
     });
     for wrong in [["profile", "0"], ["profile", "601"]] {
-        assert_eq!(order(&server, &wrong).status.code(), Some(2), "{wrong:?}");
+        let refused = order(&server, &wrong);
+        assert_eq!(refused.status.code(), Some(2), "{wrong:?}");
+        assert!(String::from_utf8_lossy(&refused.stderr).contains("is not in 1..=600"));
     }
     let nobody = order(&server, &["profile", "1", "--worker", "4194000"]);
     assert_eq!(nobody.status.code(), Some(2), "{}", said(&nobody));
