@@ -263,3 +263,21 @@ fn what_its_parent_did_to_signals_changes_nothing() {
     server.signal(Signal::SIGTERM);
     assert!(server.wait().success());
 }
+
+/// Who sends a worker TERM means it well, and is told how it is meant.
+#[test]
+fn a_worker_that_somebody_else_tells_to_leave_is_replaced_and_the_log_says_how_it_is_done() {
+    let server = Server::component(HELLO).workers(2).start();
+    let told = server.workers()[0];
+    strike(told, Signal::SIGTERM);
+    let line = server.wait_for(&format!("Child process [{told}] died: "));
+    assert!(
+        line.contains("on a signal of somebody else; `wasmserve restart-worker`"),
+        "{line}"
+    );
+    eventually("another one serves", || {
+        let workers = server.workers();
+        workers.len() == 2 && !workers.contains(&told)
+    });
+    assert_eq!(get(server.address, "/").text(), "Hello, world!\n");
+}

@@ -185,6 +185,10 @@ struct LostWorker {
 fn how(worker: &Worker, death: Death) -> String {
     match &worker.last_words {
         Some((_, text)) => format!("{text} ({death})"),
+        // It was not told to by the supervisor.
+        None if death.end == End::Exited(0) => format!(
+            "{death}, as on a signal of somebody else; `wasmserve restart-worker` has another one ready first"
+        ),
         None => death.to_string(),
     }
 }
