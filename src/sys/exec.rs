@@ -90,7 +90,7 @@ pub unsafe fn inherited(fd: RawFd) -> io::Result<OwnedFd> {
 /// Takes a variable out of the environment, so that it goes no further.
 pub fn take_variable(name: &str) -> Option<String> {
     let value = std::env::var(name).ok()?;
-    debug_assert_eq!(super::fork::thread_count(), Some(1));
+    debug_assert!(super::fork::thread_count().is_none_or(|count| count == 1));
     // SAFETY: it is called before any thread is started.
     unsafe { std::env::remove_var(name) };
     Some(value)

@@ -175,7 +175,7 @@ pub fn listen_tcp(address: SocketAddr, only_v6: bool, backlog: i32) -> io::Resul
 /// Makes a socket's file with these permissions, and listens. No other thread may make files
 /// meanwhile (umask(2)).
 pub fn listen_unix(path: &Path, permissions: u32, backlog: i32) -> io::Result<Listening> {
-    debug_assert_eq!(super::fork::thread_count(), Some(1));
+    debug_assert!(super::fork::thread_count().is_none_or(|count| count == 1));
     let fd = stream(AddressFamily::Unix)?;
     let address = UnixAddr::new(path)?;
     let before = umask(Mode::from_bits_truncate(!permissions & 0o777));
