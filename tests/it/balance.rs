@@ -168,6 +168,38 @@ fn who_is_idle_makes_room_where_open_files_are_limited() {
     }
 }
 
+/// Whoever held all of them kept every client out until its request had ended.
+#[test]
+fn guests_leave_descriptors_to_clients() {
+    let directory = PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join("left-to-clients");
+    fs::create_dir_all(&directory).unwrap();
+    fs::write(directory.join("a"), "").unwrap();
+    for name in ["behaviours", "behaviours-p3"] {
+        let server = Server::component(guest(name))
+            .option("--dir", &directory)
+            .args(["--allow-net", "127.0.0.1:1"])
+            .under(["sh", "-c", "ulimit -n 200; exec \"$0\" \"$@\""])
+            .start();
+        for (of, what) in [("file", "file"), ("tcp", "socket"), ("udp", "socket")] {
+            let mut holds = server.connect();
+            let asks = format!("/hold-open?of={of}&n=500&ms=60000");
+            holds.get(&asks).send().unwrap();
+            server.wait_for(&format!("holds descriptors of {of}: "));
+            let told = format!("denied the guest a {what}: few descriptors are left");
+            server.wait_for(&told);
+            let clients: Vec<Connection> = (0..10).map(|_| server.connect()).collect();
+            for mut client in clients {
+                assert_eq!(client.get("/").response().unwrap().text(), "ok\n");
+            }
+            holds.reset();
+            eventually("they are free again", || {
+                get(server.address, &format!("/hold-open?of={of}&n=100")).text() == "held 100\n"
+            });
+        }
+        assert!(!server.printed().contains("accepting pauses"));
+    }
+}
+
 #[test]
 fn a_worker_that_is_stopped_or_killed_delays_no_connection() {
     let (server, path) = four_workers("stop");

@@ -16,7 +16,12 @@ pub fn numbers(request: Request) -> Response {
     let (one, first) = wit_stream::new::<u8>();
     let (other, second) = wit_stream::new::<u8>();
     let fields = Fields::new();
-    let streams = [one.handle(), first.handle(), other.handle(), second.handle()];
+    let streams = [
+        one.handle(),
+        first.handle(),
+        other.handle(),
+        second.handle(),
+    ];
     drop((other, first));
     let more = Fields::new();
     let resources = [request.handle(), fields.handle(), more.handle()];
@@ -35,11 +40,16 @@ pub async fn leave(query: &Query<'_>, request: Request) -> Response {
         "stream" => forget(wit_stream::new::<u8>()),
         "reader" => forget(wit_stream::new::<u8>().1),
         "writer" => forget(wit_stream::new::<u8>().0),
-        "future" => forget(wit_future::new::<Result<Option<Trailers>, ErrorCode>>(|| Ok(None))),
+        "future" => forget(wit_future::new::<Result<Option<Trailers>, ErrorCode>>(
+            || Ok(None),
+        )),
         "subtask" => begin(Box::pin(sleep(wait))).await,
         "write" => {
             let (mut writer, reader) = wit_stream::new::<u8>();
-            begin(Box::pin(async move { drop(writer.write_all(vec![1; 100]).await) })).await;
+            begin(Box::pin(async move {
+                drop(writer.write_all(vec![1; 100]).await)
+            }))
+            .await;
             forget(reader);
         }
         "task" => spawn_local(async move {

@@ -50,6 +50,7 @@ impl wasip3::exports::http::handler::Guest for Behaviours {
             "touch" => files::touch(&query).await,
             "list" => files::list(&query).await,
             "lock" => files::lock(&query).await,
+            "hold-open" => sockets::hold_open(&query).await,
             "sockets" => sockets::talk(&query).await,
             "outbound" => outbound::ask(&query).await,
             "echo" => answers::echo(request),

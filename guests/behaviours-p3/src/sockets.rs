@@ -1,7 +1,11 @@
-//! Guests that connect sockets.
+//! Guests that connect sockets, or hold many of them and of files.
 
 use crate::reply;
 use query::Query;
+use std::any::Any;
+use std::time::Duration;
+use wasip3::filesystem::preopens;
+use wasip3::filesystem::types::{DescriptorFlags, OpenFlags, PathFlags};
 use wasip3::http::types::Response;
 use wasip3::sockets::ip_name_lookup;
 use wasip3::sockets::types::{
@@ -82,4 +86,43 @@ async fn udp(remote: IpSocketAddress) -> Result<String, String> {
         .map_err(told)?;
     let (answer, _from) = socket.receive().await.map_err(told)?;
     Ok(String::from_utf8_lossy(&answer).into_owned())
+}
+
+/// Opens as many of `of` (`tcp`, `udp`, or the file `a` of the first directory) as it is given, no more than `n`, and holds
+/// them for `ms`.
+pub async fn hold_open(query: &Query<'_>) -> Response {
+    let of = query.text("of").unwrap_or("file");
+    let (mut held, mut refused): (Vec<Box<dyn Any>>, _) = (Vec::new(), String::new());
+    let (directory, _) = preopens::get_directories().remove(0);
+    while (held.len() as u64) < query.number("n", 1) && refused.is_empty() {
+        let opened: Result<Box<dyn Any>, String> = match of {
+            "tcp" => TcpSocket::create(IpAddressFamily::Ipv4)
+                .map(boxed)
+                .map_err(told),
+            "udp" => UdpSocket::create(IpAddressFamily::Ipv4)
+                .map(boxed)
+                .map_err(told),
+            _ => {
+                let path = "a".to_owned();
+                let how = (
+                    PathFlags::empty(),
+                    OpenFlags::empty(),
+                    DescriptorFlags::READ,
+                );
+                let opened = directory.open_at(how.0, path, how.1, how.2).await;
+                opened.map(boxed).map_err(told)
+            }
+        };
+        match opened {
+            Ok(opened) => held.push(opened),
+            Err(error) => refused = error,
+        }
+    }
+    println!("holds descriptors of {of}: {refused}");
+    reply::sleep(Duration::from_millis(query.number("ms", 0))).await;
+    reply::text(format!("held {}\n", held.len()))
+}
+
+fn boxed<T: 'static>(opened: T) -> Box<dyn Any> {
+    Box::new(opened)
 }

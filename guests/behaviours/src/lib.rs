@@ -73,6 +73,7 @@ impl wasip2::exports::http::incoming_handler::Guest for Behaviours {
             "settings" => capabilities::settings(out, &query),
             "log" => capabilities::logging(out),
             "files" => capabilities::files(out, &query),
+            "hold-open" => sockets::hold_open(out, &query),
             "sockets" => sockets::talk(out, &query),
             "outbound" => outbound::ask(out, &query),
             _ => reply::text(out, "ok\n"),

@@ -1,8 +1,11 @@
-//! Guests that connect sockets.
+//! Guests that connect sockets, or hold many of them and of files.
 
 use crate::reply;
 use query::Query;
+use std::any::Any;
 use std::time::Duration;
+use wasip2::filesystem::preopens::get_directories;
+use wasip2::filesystem::types::{DescriptorFlags, OpenFlags, PathFlags};
 use wasip2::http::types::ResponseOutparam;
 use wasip2::sockets::network::{
     ErrorCode, IpAddress, IpAddressFamily, IpSocketAddress, Ipv4SocketAddress, Ipv6SocketAddress,
@@ -129,4 +132,46 @@ fn listen() -> Result<String, ErrorCode> {
     socket.start_listen()?;
     socket.finish_listen()?;
     Ok("listening".to_owned())
+}
+
+/// Opens as many of `of` (`tcp`, `udp`, or the file `a` of the first directory) as it is given, no more than `n`, and holds
+/// them for `ms`.
+pub fn hold_open(out: ResponseOutparam, query: &Query) {
+    let of = query.text("of").unwrap_or("file");
+    let family = IpAddressFamily::Ipv4;
+    let (directory, _) = &get_directories()[0];
+    let how = (
+        PathFlags::empty(),
+        OpenFlags::empty(),
+        DescriptorFlags::READ,
+    );
+    let one = |_| -> Result<Box<dyn Any>, String> {
+        match of {
+            "tcp" => tcp_create_socket::create_tcp_socket(family)
+                .map(boxed)
+                .map_err(told),
+            "udp" => udp_create_socket::create_udp_socket(family)
+                .map(boxed)
+                .map_err(told),
+            _ => directory
+                .open_at(how.0, "a", how.1, how.2)
+                .map(boxed)
+                .map_err(told),
+        }
+    };
+    let mut refused = String::new();
+    let opened = (0..query.number("n", 1)).map(one);
+    let held = opened.map_while(|opened| opened.map_err(|error| refused = error).ok());
+    let held: Vec<Box<dyn Any>> = held.collect();
+    println!("holds descriptors of {of}: {refused}");
+    reply::sleep(Duration::from_millis(query.number("ms", 0)));
+    reply::text(out, &format!("held {}\n", held.len()));
+}
+
+fn boxed<T: 'static>(opened: T) -> Box<dyn Any> {
+    Box::new(opened)
+}
+
+fn told(error: impl std::fmt::Debug) -> String {
+    format!("{error:?}")
 }

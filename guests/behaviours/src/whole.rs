@@ -30,8 +30,13 @@ pub fn head(request: &IncomingRequest, out: ResponseOutparam) {
         writeln!(text, "header {}: {}", text_of(name), text_of(value)).unwrap();
     }
     let fields = request.headers().entries();
-    let names = fields.iter().map(|(name, value)| (name.as_bytes(), &value[..]));
-    let is_same = names.eq(head.headers.iter().map(|(name, value)| (&name[..], &value[..])))
+    let names = fields
+        .iter()
+        .map(|(name, value)| (name.as_bytes(), &value[..]));
+    let is_same = names.eq(head
+        .headers
+        .iter()
+        .map(|(name, value)| (&name[..], &value[..])))
         && request.authority() == Some(head.authority)
         && request.path_with_query() == Some(head.path_with_query);
     writeln!(text, "same {is_same}").unwrap();

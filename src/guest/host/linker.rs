@@ -13,6 +13,7 @@ use super::logging;
 use super::name_lookup;
 use super::newer_listings;
 use super::postgres;
+use super::socket_making;
 use super::special_files;
 use super::sqlite;
 use super::state::HostState;
@@ -57,6 +58,7 @@ pub fn linker(engine: &Engine, target: Target) -> Result<Linker<HostState>> {
     http_imports::replace(&mut linker, target.concurrent)?;
     insecure_seed::replace(&mut linker, target.concurrent)?;
     name_lookup::replace(&mut linker, target.concurrent)?;
+    socket_making::replace(&mut linker, target.concurrent)?;
     database_lock::add_to_linker(&mut linker, target.concurrent)?;
     Ok(linker)
 }

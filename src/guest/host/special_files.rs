@@ -7,6 +7,7 @@
 
 use super::about_guests;
 use super::at_hand;
+use super::descriptors;
 use super::file_answer;
 use super::state::HostState;
 use crate::log;
@@ -44,11 +45,22 @@ pub async fn open_at(state: &mut HostState, directory: Fd, wish: Wish) -> FsResu
         if found.is_some()
             && let Some(opened) = open_at_hand(state, &directory, &path, (path_flags, how, flags))?
         {
-            return Ok(opened);
+            return kept(state, opened);
         }
     }
     let mut files = state.filesystem();
-    files.open_at(directory, path_flags, path, how, flags).await
+    let opened = files
+        .open_at(directory, path_flags, path, how, flags)
+        .await?;
+    kept(state, opened)
+}
+
+/// Fails where a guest may not keep what it has opened, as where no descriptors are left.
+fn kept(state: &mut HostState, opened: Fd) -> FsResult<Fd> {
+    match descriptors::may_keep(state.table_mut(), &opened)? {
+        true => Ok(opened),
+        false => Err(ErrorCode::Io.into()),
+    }
 }
 
 fn open_at_hand(
@@ -216,7 +228,11 @@ fn add_newer(linker: &mut Linker<HostState>) -> wasmtime::Result<()> {
                     Err(error) => Err(error),
                 };
                 match opened {
-                    Ok(opened) => Ok((Ok(opened),)),
+                    Ok(opened) => {
+                        let is_kept = store
+                            .with(|mut it| descriptors::may_keep(it.get().table_mut(), &opened))?;
+                        Ok((is_kept.then_some(opened).ok_or(p3::ErrorCode::Io),))
+                    }
                     Err(error) => Ok((Err(error.downcast()?),)),
                 }
             })

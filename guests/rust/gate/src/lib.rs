@@ -46,7 +46,10 @@ fn is_let_in(request: &IncomingRequest) -> bool {
 
 /// Compares in a time that does not tell how much of it was right.
 fn is_same(given: &[u8], wanted: &[u8]) -> bool {
-    let differences = given.iter().zip(wanted).fold(0, |all, (a, b)| all | (a ^ b));
+    let differences = given
+        .iter()
+        .zip(wanted)
+        .fold(0, |all, (a, b)| all | (a ^ b));
     given.len() == wanted.len() && differences == 0
 }
 
