@@ -14,6 +14,7 @@ mod format;
 mod guest;
 mod line_writer;
 pub mod mount;
+mod panics;
 pub mod pipes;
 pub mod recent;
 mod system_log;
@@ -95,6 +96,7 @@ pub fn init(settings: Settings) -> Result<()> {
     }
     let _ = SETTINGS.set(settings);
     reopen();
+    panics::tell();
     Ok(())
 }
 

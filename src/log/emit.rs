@@ -2,6 +2,7 @@
 //! is counted, and that lines are lost is told where else somebody may read it.
 
 use super::line_writer::{LineWriter, Loss};
+use super::panics::Writing;
 use super::{Destination, Level, STDERR, STDOUT, Settings, line, recent, settings, system_log};
 use std::io;
 use std::sync::atomic::AtomicU64;
@@ -52,6 +53,7 @@ pub(super) fn begin_counting() {
 }
 
 pub(super) fn emit(output: &LineWriter, destination: &Destination, level: Level, line: &str) {
+    let _writing = Writing::begin();
     let is_access = std::ptr::eq(output, &raw const STDOUT);
     recent::keep(is_access, level, line);
     if let Err(loss) = send(output, destination, level, line) {

@@ -55,6 +55,7 @@ mod odd_names;
 mod opposites;
 mod outbound;
 mod pages;
+mod panics;
 mod periodic;
 mod portable_code;
 mod postgres;
