@@ -229,3 +229,35 @@ fn what_a_pod_compiles_is_kept_in_its_volume() {
         fs::remove_dir_all(format!("{}{named}", volume.display())).unwrap();
     }
 }
+
+/// `kubectl exec … wasmserve status`, as docs/kubernetes.md has it.
+#[test]
+fn in_a_pod_commands_find_the_server_by_the_directory_that_the_manifest_mounts() {
+    let manifest = read_to_string(root().join("deploy/kubernetes/base/deployment.yaml")).unwrap();
+    let words: Vec<&str> = manifest.split_whitespace().collect();
+    for said in ["name: XDG_RUNTIME_DIR value: /run", "mountPath: /run"] {
+        assert!(words.join(" ").contains(said), "{said}");
+    }
+    let place = Unprivileged::new("pod-run");
+    let mounted = place.0.join("run");
+    fs::create_dir(&mounted).unwrap();
+    fs::set_permissions(&mounted, fs::Permissions::from_mode(0o777)).unwrap();
+    let component = place.0.join("app.wat");
+    fs::copy(root().join(HELLO), &component).unwrap();
+    let command = || {
+        let mut command = place.command();
+        command.env("XDG_RUNTIME_DIR", &mounted);
+        command
+    };
+    let mut serving = command();
+    serving.args(["--port=0", "--workers=1"]).arg(&component);
+    let server = Server::command(serving).start();
+    for (asked, says) in [("status", "serving, ready"), ("reload", "is served")] {
+        let mut order = command();
+        order.arg(asked);
+        let output = finished(order);
+        let said = String::from_utf8_lossy(&output.stdout).into_owned();
+        assert!(output.status.success() && said.contains(says), "{output:?}");
+    }
+    server.stop();
+}
