@@ -173,7 +173,7 @@ fn warn_of_writing(paths: &[PathBuf], user: &ServiceUser) {
             };
             warning!(
                 "`{shown}` belongs to user {owner}, and the user whom the service runs as cannot write there: {remedy}, \
-                 or name a new directory below /var/lib, /var/log or /run, which systemd makes for the service"
+                 or name a new directory below /var/lib, /var/cache, /var/log or /run, which systemd makes for the service"
             );
         }
     }
