@@ -26,7 +26,7 @@ pub enum FieldName {
 
 #[derive(Default)]
 pub struct FieldNames {
-    /// What is known of each entry that the client has added, the newest first. Which of them the table still has room for need
+    /// What is known of the entries that the client has added, the newest first. Others count as ordinary fields. Which of them the table still has room for need
     /// not be known: whoever refers to another ends the connection.
     added: VecDeque<Field>,
     has_pseudo: bool,
@@ -82,6 +82,11 @@ impl FieldNames {
     pub fn begin(&mut self) {
         self.has_pseudo = false;
         self.is_malformed = false;
+    }
+
+    /// A block was not looked at, which may have added anything: of what is behind what comes after it nothing is known.
+    pub fn forget(&mut self) {
+        self.added.clear();
     }
 
     pub fn has_pseudo(&self) -> bool {

@@ -76,6 +76,7 @@ impl Targets {
     /// Notes that a head was not examined.
     pub fn overlook(&mut self) {
         self.is_blind = true;
+        self.names.forget();
     }
 
     /// Puts back what a target stands for; false where that is not known any more.

@@ -144,6 +144,43 @@ fn trailers_that_have_such_fields_cost_their_own_stream() {
     assert_eq!(client.answer(sound).unwrap(), b"ok\n");
 }
 
+/// What it had added to the client's table was not known, and so the names that came after it were mistaken for others.
+#[test]
+fn a_head_that_is_too_large_costs_nothing_of_those_after_it() {
+    let server = Server::component(guest("behaviours")).start();
+    let mut client = served(&server);
+    let head = |rest: &[u8]| [b"\x82\x86\x01\x04test", rest].concat();
+    // `:path`, which is added to the table.
+    let stream = client
+        .ask(http2::END_STREAM, &head(b"\x44\x08/request"))
+        .unwrap();
+    client.answer(stream).unwrap();
+    let stream = client.next_stream();
+    let large = [
+        &head(b"\x84\x40\x05x-odd\x01a")[..],
+        &literal(0, b"x-large", &[b'a'; 100]).repeat(700),
+    ]
+    .concat();
+    let pieces: Vec<&[u8]> = large.chunks(16 << 10).collect();
+    for (number, piece) in pieces.iter().enumerate() {
+        let ends = if number + 1 == pieces.len() { 4 } else { 0 };
+        let (kind, flags) = match number {
+            0 => (http2::HEADERS, http2::END_STREAM),
+            _ => (http2::CONTINUATION, ends),
+        };
+        client.send(kind, flags, stream, piece).unwrap();
+    }
+    let answer = client.wait_for(http2::HEADERS).unwrap();
+    assert_eq!(answer.stream, stream);
+    server.wait_for("431");
+    // The name that was added by it, with what is no target, and the target behind it.
+    let asked = head(b"\xbf\x0f\x2f\x05a b#c");
+    let stream = client.ask(http2::END_STREAM, &asked).unwrap();
+    let seen = String::from_utf8(client.answer(stream).unwrap()).unwrap();
+    assert!(seen.contains("path /request\n"), "{seen}");
+    assert!(seen.contains("header x-odd: a b#c\n"), "{seen}");
+}
+
 #[test]
 fn a_flood_of_such_heads_ends_its_connection_and_no_other() {
     let server = Server::component(guest("behaviours")).start();
