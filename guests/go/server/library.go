@@ -116,7 +116,6 @@ func library(mux *http.ServeMux) {
 			fmt.Fprintln(w, after.Mallocs-before.Mallocs, string(text), err)
 		}
 	})
-	// Two requests at a time, by a transport of its own, and one that is not waited for.
 	mux.HandleFunc("GET /lib/missing", func(w http.ResponseWriter, r *http.Request) {
 		_, opened := os.Open("settings.json")
 		_, stat := os.Stat("/etc/settings.json")
@@ -128,6 +127,22 @@ func library(mux *http.ServeMux) {
 			fmt.Fprintln(w, errors.Is(err, os.ErrNotExist), err)
 		}
 	})
+	mux.HandleFunc("GET /lib/beside", func(w http.ResponseWriter, r *http.Request) {
+		fmt.Fprintln(w, os.WriteFile("/application", []byte("lost"), 0o600))
+		fmt.Fprintln(w, os.WriteFile("/app/./kept", []byte("one\n"), 0o600))
+		file, err := os.OpenFile("/app/kept", os.O_APPEND|os.O_RDWR, 0)
+		if err != nil {
+			fmt.Fprintln(w, err)
+			return
+		}
+		defer file.Close()
+		before, _ := io.ReadAll(file)
+		fmt.Fprint(file, "two\n")
+		at, _ := file.Seek(1, io.SeekStart)
+		after, _ := io.ReadAll(file)
+		fmt.Fprintf(w, "%q %d %q\n", before, at, after)
+	})
+	// Two requests at a time, by a transport of its own, and one that is not waited for.
 	mux.HandleFunc("GET /lib/clients", func(w http.ResponseWriter, r *http.Request) {
 		client := &http.Client{Transport: http.DefaultTransport.(*http.Transport).Clone()}
 		var both sync.WaitGroup

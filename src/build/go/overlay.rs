@@ -209,7 +209,7 @@ pub fn write(
         lay(&format!("go/{file}"), over, text)?;
     }
     let over = source.join(paths::FILE);
-    let text = paths::without_directory(&read(&over)?);
+    let text = paths::without_directory(&paths::by_whole_names(&read(&over)?));
     lay(&format!("go/{}", paths::FILE), over, text)?;
     let runtime = source.join("runtime");
     for file in added {

@@ -1,10 +1,34 @@
-//! A path that is in none of the directories that a guest may use is not there. Go passes the system a directory that no guest has,
-//! whose error is EBADF: applications that go on without a file when it is not there do not go on then.
+//! A path belongs to the directory whose whole name it begins with, and one that is in none of the directories that a guest may use
+//! is not there. Go has `/application` in `/app`, and passes the system a directory that no guest has where it finds none, whose
+//! error is EBADF: applications that go on without a file when it is not there do not go on then.
 
 use std::fmt::Write as _;
 
 /// Paths become requests to the system here.
 pub const FILE: &str = "syscall/fs_wasip1.go";
+
+/// The directory of a path is looked for by this.
+const BEGINS: &str = "stringslite.HasPrefix(path, p.name)";
+
+/// By this in its place. The names have no slash at their end, but for that of the root.
+const IS_WITHIN: &str = "wasmserveIsWithin(path, p.name)";
+
+const DECLARED: &str = "
+func wasmserveIsWithin(path, directory string) bool {
+	if !stringslite.HasPrefix(path, directory) {
+		return false
+	}
+	return len(path) == len(directory) || path[len(directory)] == '/' || directory[len(directory)-1] == '/'
+}
+";
+
+/// Has paths be found by whole names. What is not as it is known here stays as it is.
+pub fn by_whole_names(text: &str) -> String {
+    match text.contains(BEGINS) {
+        true => text.replace(BEGINS, IS_WITHIN) + DECLARED,
+        false => text.to_owned(),
+    }
+}
 
 /// A function of it finds the directory of a path in this way.
 const FINDS: &str = " := preparePath(";

@@ -2,7 +2,7 @@
 
 use super::SERVER;
 use crate::harness::{After, DEADLINE, GREETING, Server, Upstream, send};
-use crate::toolchains::{built, trials};
+use crate::toolchains::{built, place, trials};
 use std::io::{Read, Write};
 use std::sync::{Arc, Condvar, Mutex};
 
@@ -139,6 +139,21 @@ fn a_file_is_missing_wherever_it_would_be() {
             assert!(line.ends_with("No such file or directory"), "{told}");
         }
     }
+}
+
+/// Go takes the directory whose name a path begins with, and `/application` began with `/app`.
+#[test]
+fn a_path_belongs_to_a_directory_by_its_whole_name() {
+    let data = place("go-beside");
+    let mapped = format!("{}::/app", data.display());
+    let server = trials::serve(&built(SERVER), &["--dir-rw", &mapped]);
+    let told = asked(&server, "GET /lib/beside");
+    let expected =
+        "open /application: No such file or directory\n<nil>\n\"one\\n\" 1 \"ne\\ntwo\\n\"\n";
+    assert_eq!(body(&told), expected, "{told}");
+    let names = std::fs::read_dir(&data).unwrap();
+    let names: Vec<_> = names.map(|entry| entry.unwrap().file_name()).collect();
+    assert_eq!(names, ["kept"]);
 }
 
 /// A file that is not to be held in memory has nowhere else to be, without a directory to write to.
