@@ -19,12 +19,13 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 /// These files are bundled with applications, or take part in that.
-const OURS: [embedded::Embedded; 21] = [
+const OURS: [embedded::Embedded; 22] = [
     ("bindings.mjs", include_str!("javascript/bindings.mjs")),
     ("bodies.js", include_str!("javascript/bodies.js")),
     ("bridge.js", include_str!("javascript/bridge.js")),
     (TABLES, NO_CLASSES),
     (CLASSES, include_str!("javascript/classes.mjs")),
+    ("crypto.js", include_str!("javascript/crypto.js")),
     ("development.js", include_str!("javascript/development.js")),
     ("host.js", include_str!("javascript/host.js")),
     ("intl.js", include_str!("javascript/intl.js")),
@@ -51,10 +52,13 @@ const CLASSES: &str = "classes.mjs";
 const TABLES: &str = "classes.js";
 const NO_CLASSES: &str = "export const classes = {};\n";
 
-/// This module is for an application that brings its own handler, or listens for events.
+/// This module is for an application that listens for events.
 const LEFT: &str = "import \"./platform.js\";
 export * from \"./application.js\";
 ";
+
+/// An application exports its own handler by one of these names.
+const HANDLERS: [&str; 2] = ["incomingHandler", "wasi:http/incoming-handler@0.2.10"];
 
 const NODE: [&str; 2] = ["nodejs", "npm"];
 
@@ -124,7 +128,7 @@ pub fn build(
     let entry = tools.scratch().join("entry.js");
     let text = match called {
         true => entry_of(&application, asked.development),
-        false => LEFT.to_owned(),
+        false => entry_beside(&made.exports),
     };
     embedded::write(&entry, text.as_bytes())?;
     bundle(tools, &root, &entry, "bundle.js", &[])?;
@@ -171,8 +175,29 @@ fn whole(path: &Path) -> Result<PathBuf> {
 }
 
 fn brings_handler(exports: &[String]) -> bool {
-    let handlers = ["incomingHandler", "wasi:http/incoming-handler@0.2.10"];
-    exports.iter().any(|name| handlers.contains(&name.as_str()))
+    handler_in(exports).is_some()
+}
+
+/// Finds the name that an application exports its own handler by.
+fn handler_in(exports: &[String]) -> Option<&String> {
+    exports
+        .iter()
+        .find(|name| HANDLERS.contains(&name.as_str()))
+}
+
+/// Writes the module for an application that our bridge does not call. Its own handler is called by way of ours, which knows
+/// then that the instance is one that answers, and has random numbers of its own.
+fn entry_beside(exports: &[String]) -> String {
+    let Some(name) = handler_in(exports) else {
+        return LEFT.to_owned();
+    };
+    format!(
+        "import {{ begun }} from \"./platform.js\";\n\
+         import {{ \"{name}\" as own }} from \"./application.js\";\n\
+         export * from \"./application.js\";\n\
+         const handler = begun(own);\n\
+         export {{ handler as \"{name}\" }};\n"
+    )
 }
 
 /// Has npm install what package.json asks for, where nothing was installed yet.

@@ -3,8 +3,10 @@
 
 import { Head, Incoming, allocateScratch, freeScratch, variables } from "./host.js";
 import { knownOfResponse } from "./light.js";
-import { begin, renew, requestOf, silence } from "./platform.js";
+import { begin, refuseToDrawBefore, renew, requestOf, silence } from "./platform.js";
 import { fieldsToSend, lengthOf, textOf } from "./response.js";
+
+refuseToDrawBefore();
 
 const PIECE = 65536n;
 // What belongs to one connection, and is the host's (RFC 9110, section 7.6.1).

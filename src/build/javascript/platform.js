@@ -3,6 +3,7 @@
 
 import { lightRequest, realRequest } from "./light.js";
 import { formatted } from "./standard.js";
+import { drawWhen } from "./crypto.js";
 import "./bodies.js";
 import "./locale.js";
 import "./unicode.js";
@@ -120,6 +121,20 @@ function word() {
 // The module was evaluated, and the instance is one that answers.
 export function begin() {
   live = true;
+}
+
+// The handler of an application that brings its own.
+export function begun(handler) {
+  const handle = (...given) => {
+    begin();
+    return handler.handle(...given);
+  };
+  return { ...handler, handle };
+}
+
+// To be called where it is known when the first request begins.
+export function refuseToDrawBefore() {
+  drawWhen(() => live);
 }
 
 // Others begin as this instance is now: none of them is to draw what another has.
