@@ -40,7 +40,7 @@ func roundTrip(r *http.Request) (*http.Response, error) {
 	body := request.Body().Ok()
 	sent := outgoing.Handle(request, wit.None[*types.RequestOptions]())
 	if sent.IsErr() {
-		return nil, fmt.Errorf("the host refuses the request (wasi:http error %d)", sent.Err().Tag())
+		return nil, failed("the host refuses the request", sent.Err())
 	}
 	future := sent.Ok()
 	// Nothing is asked for any longer where it ends without an answer.
@@ -57,7 +57,7 @@ func roundTrip(r *http.Request) (*http.Response, error) {
 	}
 	answer := future.Get().Some().Ok()
 	if answer.IsErr() {
-		return nil, fmt.Errorf("no response (wasi:http error %d)", answer.Err().Tag())
+		return nil, failed("no response", answer.Err())
 	}
 	return responseOf(r, answer.Ok()), nil
 }
@@ -139,4 +139,25 @@ func schemeOf(text string) types.Scheme {
 		return types.MakeSchemeHttps()
 	}
 	return types.MakeSchemeHttp()
+}
+
+// What the host says of a request that fails, in the order of wasi:http.
+var failures = []string{
+	"DNS-timeout", "DNS-error", "destination-not-found", "destination-unavailable", "destination-IP-prohibited",
+	"destination-IP-unroutable", "connection-refused", "connection-terminated", "connection-timeout", "connection-read-timeout",
+	"connection-write-timeout", "connection-limit-reached", "TLS-protocol-error", "TLS-certificate-error", "TLS-alert-received",
+	"HTTP-request-denied", "HTTP-request-length-required", "HTTP-request-body-size", "HTTP-request-method-invalid",
+	"HTTP-request-URI-invalid", "HTTP-request-URI-too-long", "HTTP-request-header-section-size", "HTTP-request-header-size",
+	"HTTP-request-trailer-section-size", "HTTP-request-trailer-size", "HTTP-response-incomplete",
+	"HTTP-response-header-section-size", "HTTP-response-header-size", "HTTP-response-body-size",
+	"HTTP-response-trailer-section-size", "HTTP-response-trailer-size", "HTTP-response-transfer-coding",
+	"HTTP-response-content-coding", "HTTP-response-timeout", "HTTP-upgrade-failed", "HTTP-protocol-error", "loop-detected",
+	"configuration-error", "internal-error",
+}
+
+func failed(what string, code types.ErrorCode) error {
+	if tag := int(code.Tag()); tag < len(failures) {
+		return fmt.Errorf("%s (wasi:http: %s)", what, failures[tag])
+	}
+	return fmt.Errorf("%s (wasi:http error %d)", what, code.Tag())
 }

@@ -99,6 +99,15 @@ fn requests_are_made_at_a_time_by_any_transport_and_given_up_in_time() {
     assert_eq!(body(&told), "[hello hello] too late\n", "{told}");
 }
 
+/// The error was a number.
+#[test]
+fn a_request_that_is_denied_fails_by_that_name() {
+    let server = trials::serve(&built(SERVER), &[]);
+    let told = asked(&server, "GET /lib/clients?url=http://127.0.0.1:1");
+    let reason = "no response (wasi:http: HTTP-request-denied)";
+    assert_eq!(body(&told).matches(reason).count(), 3, "{told}");
+}
+
 #[test]
 fn a_reverse_proxy_passes_requests_on() {
     let upstream = Upstream::start(|seen, stream| {
