@@ -47,6 +47,9 @@ const OURS: [embedded::Embedded; 22] = [
 /// An application for Workers makes one of these to open a WebSocket.
 const PAIR: &str = "WebSocketPair";
 
+/// An application that listens for the `fetch` event calls this.
+const LISTENS: &str = "addEventListener";
+
 /// Finds the classes of Unicode that a module names.
 const CLASSES: &str = "classes.mjs";
 const TABLES: &str = "classes.js";
@@ -117,6 +120,13 @@ pub fn build(
     find_classes(tools, &node, "application.js")?;
     let application = tools.scratch().join("application.js");
     let application = std::fs::read_to_string(application).context("esbuild left no module")?;
+    if !called && !brings_handler(&made.exports) && !application.contains(LISTENS) {
+        bail!(
+            "`{}` has no default export, so that nothing answers requests: `export default` what has a `fetch`, such as an \
+             application of Hono",
+            main.display()
+        );
+    }
     let sockets = takes_websockets(&application);
     if let Some(note) = &asked.late {
         // What is evaluated when it is served imports nothing of the host, and exports nothing more.
@@ -277,7 +287,15 @@ fn bundle(
         .args(more)
         .arg(option("--metafile=", &facts))
         .arg(option("--outfile=", &tools.scratch().join(module)));
-    tools.run("esbuild", command)?;
+    if let Err(error) = tools.run("esbuild", command) {
+        if tools.has_said("is built into node") {
+            bail!(
+                "the engine has no modules of Node.js, such as that named above: use what the web platform has, or a package that \
+                 is made for browsers or Workers"
+            );
+        }
+        return Err(error);
+    }
     let text = std::fs::read_to_string(&facts).context("esbuild left no metafile")?;
     let facts: Value = serde_json::from_str(&text).context("esbuild's metafile is no JSON")?;
     Ok(Bundle::of(&facts))

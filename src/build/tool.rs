@@ -150,6 +150,12 @@ impl<'a> Tools<'a> {
         std::fs::read(self.answer()).unwrap_or_default()
     }
 
+    /// Says whether the last tool has said this. All that it says is shown as it comes where that was asked for, and not known here.
+    pub fn has_said(&self, words: &str) -> bool {
+        let said = std::fs::read(self.said()).unwrap_or_default();
+        String::from_utf8_lossy(&said).contains(words)
+    }
+
     fn show_said(&self) {
         if !self.verbose {
             let said = std::fs::read(self.said()).unwrap_or_default();

@@ -8,7 +8,7 @@ mod dev_javascript;
 mod failures;
 mod go;
 mod javascript;
-mod javascript_crypto;
+mod javascript_lacks;
 mod javascript_light;
 mod javascript_packages;
 mod javascript_responses;

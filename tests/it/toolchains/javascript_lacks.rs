@@ -1,11 +1,12 @@
-//! What the engine's `crypto` lacks: an application is told what is not there and who has it, where its instance ended, or the
-//! build did.
+//! What the engine lacks: an application is told what is not there and who has it, where its instance ended, or the build did
+//! with an advice that is none.
 
 use super::javascript::answer;
 use super::{place, trials, with_toolchains};
 use crate::harness::{finished, root};
 use std::fs::write;
 use std::os::unix::fs::symlink;
+use std::process::Output;
 
 const ASKING: &str = r#"
 const said = async (call) => {
@@ -49,7 +50,7 @@ export const incomingHandler = {
 };
 "#;
 
-fn built(name: &str, text: &str) -> String {
+fn build(name: &str, text: &str) -> (String, Output) {
     let at = place(name);
     write(
         at.join("package.json"),
@@ -62,9 +63,32 @@ fn built(name: &str, text: &str) -> String {
     let file = at.join("app.wasm");
     let mut command = with_toolchains();
     command.arg("build").arg(&at).arg("-o").arg(&file);
-    let output = finished(command);
+    (file.display().to_string(), finished(command))
+}
+
+fn built(name: &str, text: &str) -> String {
+    let (file, output) = build(name, text);
     assert!(output.status.success(), "{output:?}");
-    file.display().to_string()
+    file
+}
+
+/// The first was built, and answered nobody.
+#[test]
+fn an_application_without_a_default_export_or_with_modules_of_node_is_refused() {
+    for (text, problem) in [
+        (
+            "export const app = { fetch() {} };",
+            "index.js` has no default export, so that nothing answers requests",
+        ),
+        (
+            "import \"node:fs\"; export default () => 0;",
+            "the engine has no modules of Node.js, such as that named above",
+        ),
+    ] {
+        let (_, output) = build("javascript-refused", text);
+        let said = String::from_utf8_lossy(&output.stderr);
+        assert!(!output.status.success() && said.contains(problem), "{said}");
+    }
 }
 
 #[test]
