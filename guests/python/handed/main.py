@@ -11,6 +11,8 @@ from pathlib import Path
 
 import celery
 import django
+import glom
+import networkx
 import openpyxl
 import redis
 import rq
@@ -146,6 +148,8 @@ def answer(path, port):
             return measured()
         case "/names":
             return f"{sorted({name for name in names if name.startswith('while')})}"
+        case "/graph":
+            return f"{networkx.shortest_path(networkx.path_graph(4), 0, 3)} {glom.glom({'a': {'b': 1}}, 'a.b')}"
         case "/home":
             return f"{HOME} {Path.home()} {os.path.expanduser('~/a')} {os.path.expanduser('~root/a')}"
     return "nothing"

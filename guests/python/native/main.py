@@ -1,5 +1,5 @@
 """Packages whose native part is built for WASI, as people use them: the clients of OpenAI and of Anthropic (jiter),
-jsonschema (rpds), argon2-cffi (cffi), and in tokens.py cryptography. orjson and bcrypt are asked by ../tests.
+jsonschema (rpds), argon2-cffi (cffi), regex, and in tokens.py cryptography. orjson and bcrypt are asked by ../tests.
 """
 
 import argon2
@@ -129,3 +129,34 @@ def verify(hashed: str = Body(), secret: str = Body()):
 def own(secret: str):
     hashed = argon2.PasswordHasher().hash(secret)
     return {"hashed": hashed, "is_right": argon2.PasswordHasher().verify(hashed, secret)}
+
+
+# Texts of each width that characters have in memory, bytes, and what `re` does not have.
+TEXTS = ["abc de", "h\u00e9llo \u00ff", "\u65e5\u672c \u30c6\u30b9\u30c8", "\U0001f389 party \U0001d4b3"]
+
+
+@app.get("/regex")
+def find():
+    import copy
+
+    import regex
+
+    class Text(str):
+        pass
+
+    found = [regex.findall(r"\w+", kind(text)) for text in TEXTS for kind in (str, Text)]
+    found += [[word.decode("latin-1") for word in regex.findall(rb"\w+", text.encode())] for text in TEXTS]
+    found.append(regex.findall(r"\p{Han}+|\p{Katakana}+", TEXTS[2]))
+    found.append(regex.search(r"(?:hello){e<=2}", "say helo there").fuzzy_counts)
+    found.append([match.captures("each") for match in regex.finditer(r"(?P<each>\w)+", TEXTS[0])])
+    match = regex.match(r"(?P<one>\w)(?P<two>\w)+", TEXTS[0])
+    found += [match.capturesdict(), match.allcaptures(), match.allspans(), match.re.groupindex, match.regs]
+    found.append(regex.match(r"\X", "e\u0301x").group())
+    found.append(copy.deepcopy(regex.compile(r"\L<words>", words=["one", "two"])).findall("one two three"))
+    found.append(regex.subf(r"(\w+) (\w+)", "{2} {1}", "foo bar", timeout=60))
+    found.append(regex.sub(r"(?i)stra\u00dfe", "x", "STRASSE", flags=regex.FULLCASE))
+    try:
+        regex.compile("(")
+    except regex.error as error:
+        found.append(str(error))
+    return found

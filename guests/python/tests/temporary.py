@@ -41,6 +41,26 @@ def written():
     return lines, size, text == "größer\n" * 3, whole[-6:], os.path.exists(file.name), piece, rest, len(spooled.read())
 
 
+def appended():
+    """Files that are read and appended to, which another appends to meanwhile."""
+    told = []
+    with tempfile.TemporaryDirectory() as home:
+        path = os.path.join(home, "appended")
+        for mode, more in (("a+", {"encoding": "utf-8"}), ("ab+", {}), ("+ba", {"buffering": 0})):
+            with open(path, mode, **more) as file:
+                one = "ü\n" if "b" not in mode else b"two\n"
+                told += [file.mode, file.tell(), file.read(), file.write(one), file.seek(0), file.read(), file.tell()]
+                with open(path, "a") as other:
+                    other.write("other\n")
+                told += [file.read(), file.seek(2), file.write(one), file.flush(), file.tell(), file.read()]
+                told += [file.seek(0), file.readline(), file.truncate(3), file.seek(0), file.read(), file.readable()]
+            told.append(_outcome(lambda: file.closed and os.stat(path).st_size))
+        told.append(_outcome(lambda: open(home, "a+")))
+        told.append(_outcome(lambda: open(os.path.join(home, "nowhere", "x"), "a+")))
+        told.append(sorted(os.listdir(home)))
+    return told
+
+
 def folders():
     with tempfile.TemporaryDirectory() as home:
         place = Path(home)
@@ -131,6 +151,8 @@ async def answer(path):
     match path:
         case "/temporary/files":
             return repr(written())
+        case "/temporary/appended":
+            return repr(appended())
         case "/temporary/folders":
             return repr(folders())
         case "/temporary/refused":

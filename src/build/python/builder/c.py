@@ -1,5 +1,5 @@
-"""Packages whose native part is written in C and known to build for WASI: how each is made from its own source, without a
-change, once for each version. What they use of Python's C API is declared in ../native/Python.h."""
+"""Packages whose native part is written in C and known to build for WASI: how each is made from its own source, once for each
+version. What they use of Python's C API is declared in ../native/Python.h."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,7 +15,7 @@ NATIVE = Path(__file__).resolve().parent.parent / "native"
 class Package:
     # The first version that is known to build; earlier ones are not tried.
     since: str
-    # What it is imported as, and its package in Python in the folder `src`.
+    # What it is imported as, and its package in Python.
     module: str
     python: str
     # Files of its source.
@@ -25,6 +25,11 @@ class Package:
     include: tuple = ()
     defined: tuple = ()
     libraries: tuple = ()
+    # The folder of its source that has its package.
+    folder: str = "src"
+    # Functions that are declared with fewer arguments than they are called with, which WebAssembly does not allow: the file,
+    # what is there, and what takes its place.
+    declared: tuple = ()
 
 
 PACKAGES = {
@@ -40,6 +45,19 @@ PACKAGES = {
     "cffi": Package(
         "2.1.1", "_cffi_backend", "cffi", ("src/c/_cffi_backend.c",), ours=("ffi.c",),
         defined=("FFI_BUILDING", "HAVE_SYNC_SYNCHRONIZE", "_WASI_EMULATED_MMAN"), libraries=("wasi-emulated-mman",),
+    ),
+    # What fastapi-mail, dateparser, nltk and tiktoken ask for.
+    "regex": Package(
+        "2026.11.19", "regex/_regex", "regex", ("src/_regex.c", "src/_regex_unicode.c"), folder=".",
+        defined=("_WASI_EMULATED_PROCESS_CLOCKS",), libraries=("wasi-emulated-process-clocks",),
+        declared=tuple(
+            ("src/_regex.c", f"static PyObject* {name}({kind}* {own}) {{", f"static PyObject* {name}({kind}* {own}, void* unused) {{")
+            for name, kind, own in (
+                ("match_allcaptures", "MatchObject", "self"), ("match_allspans", "MatchObject", "self"),
+                ("match_capturesdict", "MatchObject", "self"), ("pattern_groupindex", "PyObject", "self_"),
+                ("pattern_pickled_data", "PyObject", "self_"),
+            )
+        ),
     ),
 }  # fmt: skip
 COMPILER = ["cc", "-target", "wasm32-wasi", "-fPIC", "-O2", "-DNDEBUG", "-fvisibility=hidden", f"-I{NATIVE}"]
@@ -70,12 +88,17 @@ def _build(name, version, home, tools, cache):
         module = _module(name, source, tools, cache)
     except Mistake as mistake:
         native_source.name_what_builds(mistake, name, version, package.since)
-    files = native_source.python(source / "src", package.python)
+    files = [it for it in native_source.python(source / package.folder, package.python) if "/tests/" not in it[1]]
     native_source.pack(name, version, source, package.module, module, files, home)
 
 
 def _module(name, source, tools, cache):
     package = PACKAGES[name]
+    for file, there, ours in package.declared:
+        text = (source / file).read_text("utf-8")
+        if there not in text:
+            raise Mistake(f"{file} has no `{there}`")
+        (source / file).write_text(text.replace(there, ours), "utf-8")
     zig = tools.zig(cache)
     flags = [*(f"-D{word}" for word in package.defined), *(f"-I{source / folder}" for folder in package.include)]
     objects = source / "objects"

@@ -10,7 +10,7 @@ import zlib
 
 LEFT_OUT = {
     "__pycache__", "test", "tests", "idlelib", "idle_test", "tkinter", "turtledemo", "ensurepip", "lib2to3",
-    "pydoc_data", "site-packages", "lib-dynload", "_pyrepl", "config-3.14-wasm32-wasi",
+    "pydoc_data", "site-packages", "lib-dynload", "config-3.14-wasm32-wasi",
 }  # fmt: skip
 # `os` itself is frozen, and says nothing of where the others are.
 ROOT = os.path.dirname(tempfile.__file__)

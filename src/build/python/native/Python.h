@@ -40,6 +40,10 @@ static inline int dup(int file) {
 #define PyMODINIT_FUNC __attribute__((visibility("default"))) PyObject *
 #define Py_UNUSED(name) _unused_##name __attribute__((unused))
 #define PyDoc_STRVAR(name, text) static const char name[] = text
+#define PyDoc_STR(text) text
+#define Py_LOCAL(type) static type
+#define Py_LOCAL_INLINE(type) static inline type
+#define Py_MEMCPY memcpy
 #define Py_MIN(a, b) ((a) < (b) ? (a) : (b))
 #define Py_MAX(a, b) ((a) > (b) ? (a) : (b))
 
@@ -143,6 +147,7 @@ typedef struct PyMethodDef {
 #define METH_O 0x08
 #define METH_CLASS 0x10
 #define METH_STATIC 0x20
+#define METH_COEXIST 0x40
 
 typedef struct PyGetSetDef {
     const char *name;
@@ -164,6 +169,7 @@ typedef struct PyMemberDef {
 #define T_STRING 5
 #define T_OBJECT 6
 #define T_UBYTE 9
+#define T_BOOL 14
 #define T_OBJECT_EX 16
 #define T_PYSSIZET 19
 #define READONLY 1
@@ -288,7 +294,7 @@ struct _typeobject {
 #define Py_TPFLAGS_UNICODE_SUBCLASS (1UL << 28)
 #define Py_TPFLAGS_DICT_SUBCLASS (1UL << 29)
 
-extern PyTypeObject PyBaseObject_Type, PyBool_Type, PyByteArray_Type, PyCFunction_Type, PyFloat_Type, PyList_Type,
+extern PyTypeObject PyBaseObject_Type, PyBool_Type, PyByteArray_Type, PyBytes_Type, PyCFunction_Type, PyFloat_Type, PyList_Type,
     PyModule_Type, PySlice_Type, PyTuple_Type, PyType_Type, PyUnicode_Type;
 int PyType_IsSubtype(PyTypeObject *, PyTypeObject *);
 unsigned long PyType_GetFlags(PyTypeObject *);
@@ -299,6 +305,7 @@ PyObject *PyType_GenericAlloc(PyTypeObject *, Py_ssize_t);
 #define PyBool_Check(ob) (Py_TYPE(ob) == &PyBool_Type)
 #define PyByteArray_Check(ob) PyObject_TypeCheck(ob, &PyByteArray_Type)
 #define PyBytes_Check(ob) PyType_HasFeature(Py_TYPE(ob), Py_TPFLAGS_BYTES_SUBCLASS)
+#define PyBytes_CheckExact(ob) (Py_TYPE(ob) == &PyBytes_Type)
 #define PyCFunction_Check(ob) PyObject_TypeCheck(ob, &PyCFunction_Type)
 #define PyDict_Check(ob) PyType_HasFeature(Py_TYPE(ob), Py_TPFLAGS_DICT_SUBCLASS)
 #define PyFloat_Check(ob) PyObject_TypeCheck(ob, &PyFloat_Type)
@@ -306,7 +313,9 @@ PyObject *PyType_GenericAlloc(PyTypeObject *, Py_ssize_t);
 #define PyLong_Check(ob) PyType_HasFeature(Py_TYPE(ob), Py_TPFLAGS_LONG_SUBCLASS)
 #define PySlice_Check(ob) (Py_TYPE(ob) == &PySlice_Type)
 #define PyTuple_Check(ob) PyType_HasFeature(Py_TYPE(ob), Py_TPFLAGS_TUPLE_SUBCLASS)
+#define PyTuple_CheckExact(ob) (Py_TYPE(ob) == &PyTuple_Type)
 #define PyUnicode_Check(ob) PyType_HasFeature(Py_TYPE(ob), Py_TPFLAGS_UNICODE_SUBCLASS)
+#define PyUnicode_CheckExact(ob) (Py_TYPE(ob) == &PyUnicode_Type)
 int PyIndex_Check(PyObject *);
 int PyCallable_Check(PyObject *);
 
@@ -324,6 +333,8 @@ PyObject *PyObject_Call(PyObject *, PyObject *, PyObject *);
 PyObject *PyObject_CallFunction(PyObject *, const char *, ...);
 PyObject *PyObject_CallFunctionObjArgs(PyObject *, ...);
 PyObject *PyObject_CallMethod(PyObject *, const char *, const char *, ...);
+PyObject *PyObject_CallObject(PyObject *, PyObject *);
+PyObject *PyObject_GetItem(PyObject *, PyObject *);
 void PyObject_ClearWeakRefs(PyObject *);
 PyObject *PyObject_GenericGetAttr(PyObject *, PyObject *);
 int PyObject_GenericSetAttr(PyObject *, PyObject *, PyObject *);
@@ -355,7 +366,10 @@ void PyObject_GC_UnTrack(void *);
 void *PyObject_Malloc(size_t);
 void PyObject_Free(void *);
 #define PyObject_Del PyObject_Free
+#define PyObject_NEW PyObject_New
+#define PyObject_DEL PyObject_Free
 void *PyMem_Malloc(size_t);
+void *PyMem_Realloc(void *, size_t);
 void PyMem_Free(void *);
 #define Py_VISIT(ob)                                            \
     do {                                                        \
@@ -377,6 +391,8 @@ Py_ssize_t PyByteArray_Size(PyObject *);
 #define PyByteArray_GET_SIZE(ob) PyByteArray_Size((PyObject *)(ob))
 
 char *PyBytes_AsString(PyObject *);
+PyObject *PyBytes_FromObject(PyObject *);
+PyObject *PyBytes_FromString(const char *);
 PyObject *PyBytes_FromStringAndSize(const char *, Py_ssize_t);
 Py_ssize_t PyBytes_Size(PyObject *);
 #define PyBytes_AS_STRING(ob) PyBytes_AsString((PyObject *)(ob))
@@ -406,6 +422,7 @@ PyObject *PyComplex_FromCComplex(Py_complex);
 void PyDict_Clear(PyObject *);
 PyObject *PyDict_Copy(PyObject *);
 int PyDict_DelItem(PyObject *, PyObject *);
+int PyDict_Contains(PyObject *, PyObject *);
 PyObject *PyDict_GetItem(PyObject *, PyObject *);
 int PyDict_GetItemRef(PyObject *, PyObject *, PyObject **);
 PyObject *PyDict_GetItemWithError(PyObject *, PyObject *);
@@ -422,8 +439,11 @@ PyObject *PyFloat_FromDouble(double);
 #define PyFloat_AS_DOUBLE(ob) PyFloat_AsDouble((PyObject *)(ob))
 
 int PyList_Append(PyObject *, PyObject *);
+PyObject *PyList_AsTuple(PyObject *);
 PyObject *PyList_GetItem(PyObject *, Py_ssize_t);
 PyObject *PyList_New(Py_ssize_t);
+int PyList_Reverse(PyObject *);
+int PyList_SetItem(PyObject *, Py_ssize_t, PyObject *);
 int PyList_SetSlice(PyObject *, Py_ssize_t, Py_ssize_t, PyObject *);
 Py_ssize_t PyList_Size(PyObject *);
 typedef struct {
@@ -438,6 +458,10 @@ typedef struct {
 long PyLong_AsLong(PyObject *);
 long long PyLong_AsLongLong(PyObject *);
 Py_ssize_t PyLong_AsSsize_t(PyObject *);
+size_t PyLong_AsSize_t(PyObject *);
+PyObject *PyLong_FromSize_t(size_t);
+PyObject *PyLong_FromString(const char *, char **, int);
+PyObject *PyLong_FromUnicodeObject(PyObject *, int);
 unsigned long PyLong_AsUnsignedLong(PyObject *);
 unsigned long long PyLong_AsUnsignedLongLong(PyObject *);
 unsigned long long PyLong_AsUnsignedLongLongMask(PyObject *);
@@ -453,6 +477,10 @@ int _PyLong_Sign(PyObject *);
 
 Py_ssize_t PyNumber_AsSsize_t(PyObject *, PyObject *);
 PyObject *PyNumber_Long(PyObject *);
+PyObject *PyMapping_Keys(PyObject *);
+PyObject *PyMapping_Values(PyObject *);
+PyObject *PySequence_GetSlice(PyObject *, Py_ssize_t, Py_ssize_t);
+PyObject *Py_GenericAlias(PyObject *, PyObject *);
 
 typedef struct {
     PyObject ob_base;
@@ -479,7 +507,20 @@ typedef struct {
 #define PySequence_Fast_GET_SIZE(ob) Py_SIZE(ob)
 #define PySequence_Fast_ITEMS(ob) (PyList_Check(ob) ? ((PyListObject *)(ob))->ob_item : ((PyTupleObject *)(ob))->ob_item)
 
-/* Text. How a string says of which kind it is differs from version to version, so it is found out from its characters. */
+/* Text. */
+typedef struct {
+    PyObject ob_base;
+    Py_ssize_t length;
+    Py_hash_t hash;
+    struct {
+        uint32_t interned : 2, kind : 3, compact : 1, ascii : 1, statically_allocated : 1;
+    } state;
+} PyASCIIObject;
+typedef struct {
+    PyASCIIObject _base;
+    Py_ssize_t utf8_length;
+    char *utf8;
+} PyCompactUnicodeObject;
 const char *PyUnicode_AsUTF8(PyObject *);
 Py_UCS4 *PyUnicode_AsUCS4(PyObject *, Py_UCS4 *, Py_ssize_t, int);
 Py_ssize_t PyUnicode_AsWideChar(PyObject *, wchar_t *, Py_ssize_t);
@@ -487,6 +528,12 @@ extern const char *Py_FileSystemDefaultEncoding;
 PyObject *PyUnicode_DecodeLatin1(const char *, Py_ssize_t, const char *);
 PyObject *PyUnicode_FromFormat(const char *, ...);
 PyObject *PyUnicode_FromKindAndData(int, const void *, Py_ssize_t);
+PyObject *PyUnicode_FromObject(PyObject *);
+PyObject *PyUnicode_Join(PyObject *, PyObject *);
+PyObject *PyUnicode_Substring(PyObject *, Py_ssize_t, Py_ssize_t);
+Py_UCS4 _PyUnicode_ToLowercase(Py_UCS4);
+#define Py_UNICODE_TOLOWER(character) _PyUnicode_ToLowercase(character)
+#define PyUnicode_READY(ob) 0
 PyObject *PyUnicode_FromString(const char *);
 PyObject *PyUnicode_FromStringAndSize(const char *, Py_ssize_t);
 PyObject *PyUnicode_FromWideChar(const wchar_t *, Py_ssize_t);
@@ -500,35 +547,20 @@ int PyUnicode_Resize(PyObject **, Py_ssize_t);
 #define PyUnicode_2BYTE_KIND 2
 #define PyUnicode_4BYTE_KIND 4
 #define PyUnicode_GET_LENGTH(ob) PyUnicode_GetLength((PyObject *)(ob))
-#define PyUnicode_DATA(ob) ((void *)(ob))
-#define PyUnicode_READ(kind, data, at) PyUnicode_ReadChar((PyObject *)(data), (at))
-#define PyUnicode_READ_CHAR(ob, at) PyUnicode_ReadChar((PyObject *)(ob), (at))
-static inline unsigned PyUnicode_KIND(PyObject *ob) {
-    Py_ssize_t length = PyUnicode_GetLength(ob);
-    unsigned kind = PyUnicode_1BYTE_KIND;
-    for (Py_ssize_t at = 0; at < length; at++) {
-        Py_UCS4 character = PyUnicode_ReadChar(ob, at);
-        if (character > 0xFFFF) return PyUnicode_4BYTE_KIND;
-        if (character > 0xFF) kind = PyUnicode_2BYTE_KIND;
-    }
-    return kind;
-}
 /* It is asked for by `#ifdef`, too. */
-#define PyUnicode_KIND(ob) PyUnicode_KIND((PyObject *)(ob))
-/* Of a string that has such characters, or is made for them. */
-static inline Py_UCS4 *PyUnicode_4BYTE_DATA(PyObject *ob) {
-    struct compact {
-        PyObject ob_base;
-        Py_ssize_t length;
-        Py_hash_t hash;
-        uint32_t state;
-        Py_ssize_t utf8_length;
-        char *utf8;
-    } *text = (struct compact *)ob;
+#define PyUnicode_KIND(ob) ((unsigned)((PyASCIIObject *)(ob))->state.kind)
+static inline void *PyUnicode_DATA(const void *ob) {
+    PyCompactUnicodeObject *text = (PyCompactUnicodeObject *)ob;
+    if (text->_base.state.compact && text->_base.state.ascii) return &text->_base + 1;
     /* One of a subclass has its characters elsewhere. */
-    return Py_TYPE(ob) == &PyUnicode_Type ? (Py_UCS4 *)(text + 1) : *(Py_UCS4 **)(text + 1);
+    return text->_base.state.compact ? (void *)(text + 1) : *(void **)(text + 1);
 }
-
+#define PyUnicode_4BYTE_DATA(ob) ((Py_UCS4 *)PyUnicode_DATA(ob))
+#define PyUnicode_READ(kind, data, at)                                                    \
+    ((Py_UCS4)((kind) == PyUnicode_1BYTE_KIND   ? ((const Py_UCS1 *)(data))[at]             \
+               : (kind) == PyUnicode_2BYTE_KIND ? ((const Py_UCS2 *)(data))[at]             \
+                                                : ((const Py_UCS4 *)(data))[at]))
+#define PyUnicode_READ_CHAR(ob, at) PyUnicode_ReadChar((PyObject *)(ob), (at))
 int PyWeakref_GetRef(PyObject *, PyObject **);
 PyObject *PyWeakref_NewRef(PyObject *, PyObject *);
 
@@ -539,10 +571,12 @@ int PyArg_ParseTupleAndKeywords(PyObject *, PyObject *, const char *, char **, .
 int PyArg_UnpackTuple(PyObject *, const char *, Py_ssize_t, Py_ssize_t, ...);
 PyObject *Py_BuildValue(const char *, ...);
 
-extern PyObject *PyExc_AttributeError, *PyExc_ImportError, *PyExc_IndexError, *PyExc_KeyError, *PyExc_MemoryError,
+extern PyObject *PyExc_AttributeError, *PyExc_ImportError, *PyExc_IndexError, *PyExc_KeyError, *PyExc_KeyboardInterrupt,
+    *PyExc_MemoryError,
     *PyExc_NotImplementedError, *PyExc_OSError, *PyExc_OverflowError, *PyExc_RuntimeError, *PyExc_SystemError,
-    *PyExc_TypeError, *PyExc_UserWarning, *PyExc_ValueError, *PyExc_ZeroDivisionError;
+    *PyExc_TimeoutError, *PyExc_TypeError, *PyExc_UserWarning, *PyExc_ValueError, *PyExc_ZeroDivisionError;
 void PyErr_Clear(void);
+int PyErr_CheckSignals(void);
 int PyErr_ExceptionMatches(PyObject *);
 void PyErr_Fetch(PyObject **, PyObject **, PyObject **);
 PyObject *PyErr_Format(PyObject *, const char *, ...);
@@ -583,6 +617,7 @@ PyObject *PyModule_Create2(PyModuleDef *, int);
 #define PyModule_Create(definition) PyModule_Create2((definition), PYTHON_API_VERSION)
 int PyModule_AddIntConstant(PyObject *, const char *, long);
 int PyModule_AddObject(PyObject *, const char *, PyObject *);
+PyObject *PyModule_GetDict(PyObject *);
 PyObject *PyImport_ImportModule(const char *);
 PyObject *PySys_GetObject(const char *);
 
@@ -607,6 +642,8 @@ PyThreadState *PyThreadState_GetUnchecked(void);
 #define _PyThreadState_UncheckedGet PyThreadState_GetUnchecked
 void PyThreadState_Clear(PyThreadState *);
 void PyThreadState_Delete(PyThreadState *);
+PyThreadState *PyEval_SaveThread(void);
+void PyEval_RestoreThread(PyThreadState *);
 PyObject *PyThreadState_GetDict(void);
 PyInterpreterState *PyThreadState_GetInterpreter(PyThreadState *);
 PyInterpreterState *PyInterpreterState_Get(void);

@@ -92,7 +92,27 @@ def _termios():
     return {**{name: at for at, name in enumerate(names.split())}, **calls, "error": error}
 
 
+def _compression(module, classes, more):
+    """A module that compresses, as whoever imports it has other ways too: nothing of it can be used."""
+    refuse = _not_there(f"compression by {module}")
+    functions = dict.fromkeys(("open", "compress", "decompress"), refuse)
+    return functions | {name: type(name, (), {"__module__": module, "__init__": refuse}) for name in classes} | more
+
+
+def _bz2():
+    return _compression("bz2", ("BZ2File", "BZ2Compressor", "BZ2Decompressor"), {})
+
+
+def _lzma():
+    formats = {"FORMAT_AUTO": 0, "FORMAT_XZ": 1, "FORMAT_ALONE": 2, "FORMAT_RAW": 3}
+    checks = {"CHECK_NONE": 0, "CHECK_CRC32": 1, "CHECK_CRC64": 4, "CHECK_SHA256": 10, "PRESET_DEFAULT": 6}
+    error = {"LZMAError": type("LZMAError", (Exception,), {"__module__": "lzma"})}
+    return _compression("lzma", ("LZMAFile", "LZMACompressor", "LZMADecompressor"), formats | checks | error)
+
+
 MADE = {
+    "bz2": _bz2,
+    "lzma": _lzma,
     "fcntl": _fcntl,
     "resource": _resource,
     "pwd": lambda: _names_of("pw"),

@@ -13,7 +13,7 @@ import sys
 
 import _io
 
-from . import frozen
+from . import appending, frozen, numbered
 
 # No file of a component is older or younger.
 TIME = 1_700_000_000
@@ -63,6 +63,8 @@ def install(archive):
 
     def open(file, mode="r", buffering=-1, encoding=None, errors=None, newline=None, closefd=True, opener=None):
         try:
+            if appending.is_meant(mode) and opener is None and closefd and not isinstance(file, int):
+                return numbered.stream(appending.Appending(file), mode, buffering, encoding, errors, newline)
             return real["open"](file, mode, buffering, encoding, errors, newline, closefd, opener)
         except OSError as error:
             if error.errno not in MISSING or isinstance(file, int):

@@ -219,6 +219,14 @@ def _flags(mode):
     )
 
 
+def _mode_of_raw(mode):
+    """What `io.FileIO` says of itself that was opened so."""
+    kind = next((kind for kind in "xa" if kind in mode), None)
+    if "+" in mode:
+        return f"{kind or 'r'}b+"
+    return f"{kind or ('w' if 'w' in mode else 'r')}b"
+
+
 def install():
     """To be called when files.py has put its own functions in place, which are asked first."""
     tree, asked = Tree(), os.stat
@@ -287,7 +295,9 @@ def install():
             if whole is None:
                 raise
         raw = tree.open(whole, _flags(mode), 0o666)
-        raw.name = file
+        raw.name, raw.mode = file, _mode_of_raw(mode)
+        if "a" in mode:
+            raw.seek(0, os.SEEK_END)
         return numbered.stream(raw, mode, *rest)
 
     builtins.open = io.open = open

@@ -1,5 +1,5 @@
 //! Packages that hand work and news on to others, or files through a folder for temporary ones. Guards against imports that
-//! fail for want of what is hardly used (`fcntl`, `ctypes`, a home, `django.test`), and against news that are never sent.
+//! fail for want of what is hardly used (`fcntl`, `ctypes`, `bz2`, a home, `django.test`), and against news that are never sent.
 
 use super::ask::get;
 use super::{REUSE, built, trials};
@@ -10,7 +10,7 @@ use std::sync::{Arc, Mutex};
 
 const HANDED: &str = "guests/python/handed";
 
-const ANSWERS: [(&str, &str); 6] = [
+const ANSWERS: [(&str, &str); 7] = [
     (
         "/spreadsheet",
         "[[1, 'zwei', 2.5], [None, None, None], ['=SUM(A1:A1)', None, None]] True []",
@@ -23,6 +23,7 @@ const ANSWERS: [(&str, &str); 6] = [
     ("/measured", "4 2 4"),
     // None that was there when the component was built.
     ("/names", "['while it starts']"),
+    ("/graph", "[0, 1, 2, 3] 1"),
     ("/home", "/app /app /app/a ~root/a"),
 ];
 

@@ -126,6 +126,7 @@ fn asks(api: SocketAddr) -> Vec<Ask> {
         "[]",
     ];
     asks.extend(schemas.map(|body| json("/schema", body)));
+    asks.push(get("/regex"));
     for how in [
         "",
         "?kind=I",
@@ -150,7 +151,7 @@ pub fn answers(asks: Vec<Ask>, server: &Server) -> Vec<(Ask, Answer)> {
 }
 
 #[test]
-fn clients_of_apis_schemas_and_argon2_answer_as_they_do_under_uvicorn() {
+fn clients_of_apis_schemas_argon2_and_regex_answer_as_they_do_under_uvicorn() {
     let api = api();
     let native = uvicorn_of(NATIVE);
     let expected = answers(asks(api.address), &native);

@@ -4,7 +4,7 @@
 use super::ask::{Answer, Ask, get};
 use super::{OF_TESTS, REUSE, differences, of_tests, place, trials, uvicorn_of};
 
-const PATHS: [&str; 4] = ["files", "folders", "refused", "pipes"];
+const PATHS: [&str; 5] = ["files", "appended", "folders", "refused", "pipes"];
 
 #[test]
 fn temporary_files_and_pipes_are_what_they_are_under_uvicorn() {
@@ -22,6 +22,21 @@ fn temporary_files_and_pipes_are_what_they_are_under_uvicorn() {
         for _ in 0..2 {
             let found = differences(&server, &expected);
             assert!(found.is_empty(), "--reuse {reuse}:\n{}", found.join("\n"));
+        }
+    }
+}
+
+/// Guards against what WASI's C library makes of the position of a file that is appended to.
+#[test]
+fn files_of_the_operators_are_read_and_appended_to_as_under_uvicorn() {
+    let native = uvicorn_of(OF_TESTS);
+    let expected = get("/temporary/appended").of(native.address).text();
+    let mapped = format!("{}::/tmp", place("python-appended").display());
+    for reuse in REUSE {
+        let server = trials::serve(&of_tests(), &["--dir-rw", &mapped, "--reuse", reuse]);
+        for _ in 0..2 {
+            let answer = get("/temporary/appended").of(server.address);
+            assert_eq!(answer.text(), expected);
         }
     }
 }

@@ -1,0 +1,2 @@
+/* Python.h declares it all. */
+#include "Python.h"
