@@ -9,6 +9,7 @@ use super::Guest;
 use super::failure::Failure;
 use super::host::websocket::{Channel, Connection};
 use super::instance::call::RunningGuest;
+use super::instance::resting;
 use std::sync::Arc;
 
 impl Guest {
@@ -25,7 +26,8 @@ impl Guest {
         name: Option<RequestName>,
     ) -> Result<WebSocketSession, Failure> {
         if self.granted.memory().is_full() {
-            // Requests come first: they end by themselves.
+            // Requests come first, which end by themselves: for them others are given up (`relieve`).
+            self.websockets.give_up_abandoned();
             return Err(Failure::NoRoom);
         }
         let share = self.begin().await;
@@ -38,11 +40,14 @@ impl Guest {
         self.websockets.add(&channel);
         let connection = Connection::new(channel.clone(), opening.subprotocols.clone());
         let (own, memory) = (share.clone(), start.memory().clone());
+        let contents = resting::Memory::default();
+        let idle = contents.clone();
         let call = async move {
             let instance = start.instance(&own).await?;
+            idle.replace(instance.idle_memory());
             instance.serve_websocket(opening, connection).await
         };
         let guest = RunningGuest::new(call, self.epoch_thread.clone(), share, memory.clone());
-        Ok(WebSocketSession::new(guest, channel, memory))
+        Ok(WebSocketSession::new(guest, contents, channel, memory))
     }
 }

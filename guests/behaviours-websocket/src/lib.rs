@@ -114,6 +114,21 @@ fn accepted(
                 }
             }
         },
+        // Changes some of its memory for each message, and says whether all of it is as it should be.
+        "remember" => {
+            let mut memory = vec![0_u8; 6 << 20];
+            let mut written = 0_u8;
+            loop {
+                let message = connection.blocking_receive()?;
+                let is_as_written = (0..memory.len()).all(|at| memory[at] == expected(at, written));
+                written += 1;
+                for at in (0..memory.len()).filter(|at| changes(*at)) {
+                    memory[at] = written;
+                }
+                say(format!("remembers {is_as_written}"))?;
+                drop(message);
+            }
+        }
         "hog" => {
             connection.blocking_receive()?;
             let mut held = Vec::new();
@@ -127,6 +142,15 @@ fn accepted(
         },
     }
     Ok(())
+}
+
+/// Says whether a byte is one that changes: all at the beginning, and some everywhere else.
+fn changes(at: usize) -> bool {
+    at < 100_000 || at.is_multiple_of(3001)
+}
+
+fn expected(at: usize, written: u8) -> u8 {
+    if changes(at) { written } else { 0 }
 }
 
 fn sleep(ms: u64) {

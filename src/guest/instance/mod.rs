@@ -7,6 +7,7 @@ pub mod handler;
 pub mod loaded;
 pub mod pool;
 pub mod prime;
+pub mod resting;
 mod restore;
 pub mod serial;
 pub mod websocket;

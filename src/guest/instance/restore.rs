@@ -6,7 +6,9 @@ use crate::debug;
 use crate::guest::failure::Failure;
 use crate::guest::host::standing_resources::{Left, ResourceOrigin};
 use crate::guest::host::state::HostState;
-use crate::guest::snapshot::{StandingHandle, handles_in_use, order_places};
+use crate::guest::snapshot::{
+    IdleMemory, ResetHandle, StandingHandle, handles_in_use, order_places,
+};
 use anyhow::{Context as _, Result, ensure};
 use std::io;
 
@@ -109,6 +111,11 @@ impl Instance {
             self.condition = RestoreState::MemoriesReset;
         }
         Ok(())
+    }
+
+    /// Gives what puts the instance's memory away while it waits, where it has an image to compare it with.
+    pub fn idle_memory(&self) -> Option<IdleMemory> {
+        self.reset_handle.as_ref().map(ResetHandle::idle_memory)
     }
 
     /// Gives the instance new state on the host's side, as if it had just been made.

@@ -1,6 +1,7 @@
 //! A `WebSocketSession` is a guest that serves one WebSocket: it runs while it is polled, and is gone when it is dropped.
 
 use super::call::RunningGuest;
+use super::resting::{self, Resting};
 use crate::guest::failure::Failure;
 use crate::guest::host::websocket::{Channel, Closed, OpeningAnswer};
 use crate::guest::memory::instance::InstanceMemory;
@@ -17,7 +18,7 @@ const NORMAL: u16 = 1000;
 
 pub struct WebSocketSession {
     /// The guest is `None` once it has ended.
-    guest: Option<RunningGuest>,
+    guest: Option<Resting<RunningGuest>>,
     /// The guest failed for this reason as soon as it had answered.
     failure: Option<Failure>,
     channel: Arc<Channel>,
@@ -27,11 +28,12 @@ pub struct WebSocketSession {
 impl WebSocketSession {
     pub fn new(
         guest: RunningGuest,
+        contents: resting::Memory,
         channel: Arc<Channel>,
         memory: Arc<InstanceMemory>,
     ) -> WebSocketSession {
         WebSocketSession {
-            guest: Some(guest),
+            guest: Some(Resting::new(guest, contents)),
             failure: None,
             channel,
             memory,

@@ -4,7 +4,7 @@
 use super::data::Segment;
 use super::file::Snapshot;
 use crate::sys::memory::page_size;
-use crate::sys::region::{DirtyPages, Region};
+use crate::sys::region::{DirtyPages, PutAway, Region};
 use std::cell::RefCell;
 use std::io;
 use std::pin::Pin;
@@ -85,8 +85,8 @@ unsafe impl LinearMemory for Memory {
 }
 
 /// `Regions` holds the memories of one instance, in the order in which they were made. Whoever has the store to
-/// itself knows that nothing of the instance runs.
-#[derive(Default)]
+/// itself knows that nothing of the instance runs; so does whoever has the future to itself that has the store.
+#[derive(Clone, Default)]
 pub struct Regions(Vec<Arc<Region>>);
 
 impl Regions {
@@ -139,6 +139,28 @@ impl Regions {
             unsafe { region.forget_all()? };
         }
         Ok(())
+    }
+
+    /// Keeps what has changed since the images were laid, and gives back its pages.
+    pub fn put_away(
+        &self,
+        _: &mut impl Future,
+        snapshot: &Snapshot,
+        dirty_pages: &DirtyPages,
+    ) -> Vec<PutAway> {
+        let images = snapshot.memories().map(|(_, image)| image);
+        let each = self.0.iter().zip(images);
+        // SAFETY: the instance does not run until its future is polled, before which they are brought back.
+        each.map(|(region, image)| unsafe { region.put_away(image, dirty_pages) })
+            .collect()
+    }
+
+    /// Brings back what was put away.
+    pub fn bring_back(&self, _: &mut impl Future, kept: &[PutAway]) {
+        for (region, kept) in self.0.iter().zip(kept) {
+            // SAFETY: the instance has not run since, and does not now.
+            unsafe { region.bring_back(kept) };
+        }
     }
 
     /// Writes over the memories, and over what is accessible behind them.

@@ -12,6 +12,7 @@
 
 mod data;
 mod file;
+mod idle;
 mod instrument;
 mod leftovers;
 mod memory;
@@ -21,6 +22,7 @@ mod standing;
 
 pub use data::{Segment, take_out_data};
 pub use file::{Snapshot, append, shared_code};
+pub use idle::IdleMemory;
 pub use instrument::{FEATURES, instrument};
 pub use leftovers::{is_idle, order_places, renew_places};
 pub use memory::Memories;
@@ -284,6 +286,11 @@ impl ResetHandle {
     pub fn release_memory(&self, mut store: impl AsContextMut) -> io::Result<()> {
         self.reset(&mut store)?;
         self.regions.release_memory(store)
+    }
+
+    /// Gives what puts the instance's memory away while it waits.
+    pub fn idle_memory(&self) -> IdleMemory {
+        IdleMemory::new(self.restorer.clone(), self.regions.clone())
     }
 
     /// Writes over all memory of the instance, accessible to it or not, as a request may have done at worst.

@@ -6,12 +6,14 @@
 
 mod dirty_pages;
 mod image;
+mod put_away;
 #[cfg(test)]
 mod tests;
 mod unchanged_pages;
 
 pub use dirty_pages::DirtyPages;
 pub use image::Image;
+pub use put_away::PutAway;
 
 use super::limits;
 use super::memory::page_size;
@@ -212,7 +214,7 @@ impl Region {
         runs.try_for_each(|run| self.forget(run[0] * size, (run[0] + run.len()) * size))
     }
 
-    /// Says whether a page is as it was when the image was laid.
+    /// Says whether a page, or a part of one, is as it was when the image was laid.
     ///
     /// # Safety
     /// The page is accessible, and nobody else uses the region meanwhile.

@@ -138,6 +138,41 @@ fn what_was_written_to_once_is_not_put_back_for_ever() {
 }
 
 #[test]
+fn what_was_put_away_comes_back_whatever_was_written_where() {
+    let dirty_pages = DirtyPages::default();
+    for fenced in [false, true] {
+        let (region, image) = region(fenced);
+        region.grow_to(page(PAGES + 2)).unwrap();
+        for round in 0..40 {
+            // Here and there, a whole page, half of one, and what was there before.
+            for at in (0..page(PAGES + 2)).step_by(701 + 97 * round) {
+                write(&region, at);
+            }
+            let whole = page(round % PAGES);
+            (whole..whole + page(1)).for_each(|at| write(&region, at));
+            // SAFETY: nobody writes to it.
+            let before = unsafe { region.bytes().to_vec() };
+            // SAFETY: nobody else has it.
+            let kept = unsafe { region.put_away(&image, &dirty_pages) };
+            let mut left = Vec::new();
+            let seen = dirty_pages.find(region.base(), page(PAGES + 2), &mut left);
+            // Kernels before 6.7 do not tell, and nothing is put away.
+            if seen > 0 {
+                let pages = left.iter().map(Range::len).sum::<usize>() / page_size();
+                assert!((1..=round + 1).contains(&pages), "{pages} in round {round}");
+            }
+            // SAFETY: the same.
+            unsafe { region.bring_back(&kept) };
+            // SAFETY: nobody writes to it.
+            assert!(unsafe { region.bytes() } == before, "in round {round}");
+        }
+        // SAFETY: nobody else has it.
+        unsafe { region.reset(page(PAGES), &image, &dirty_pages).unwrap() };
+        is_as_it_was(&region);
+    }
+}
+
+#[test]
 fn a_region_that_was_forgotten_is_as_it_was() {
     let (region, _) = region(false);
     write(&region, 0);

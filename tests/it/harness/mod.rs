@@ -18,7 +18,7 @@ pub mod objects;
 mod output;
 pub mod peers;
 mod postgres;
-mod process;
+pub mod process;
 mod redis;
 mod refusal;
 pub mod registry;

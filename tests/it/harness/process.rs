@@ -25,6 +25,11 @@ pub fn peak(pid: i32) -> u64 {
     number(pid, "status", "VmHWM:") * 1024
 }
 
+/// The memory of a process that no file has, in KiB.
+pub fn anonymous(pid: i32) -> u64 {
+    number(pid, "smaps_rollup", "Pss_Anon:")
+}
+
 /// The pages of the scoreboard that a process can write, by their place in it, and whether it could make others so.
 pub fn scoreboard(pid: i32) -> (Vec<u64>, bool) {
     let maps = fs::read_to_string(format!("/proc/{pid}/smaps")).unwrap();

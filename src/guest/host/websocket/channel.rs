@@ -327,6 +327,12 @@ impl Channel {
         let idle = now.saturating_duration_since(state.moved);
         (!is_over && !state.is_given_up).then_some((untaken, idle))
     }
+
+    /// Says whether the connection has ended, and the guest has not taken what came before.
+    pub fn is_abandoned(&self) -> bool {
+        let state = self.state();
+        state.closed.is_some() && !state.received.items.is_empty() && !state.is_given_up
+    }
 }
 
 /// A guest that takes none of its messages for this long does not keep up.

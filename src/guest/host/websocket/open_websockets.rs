@@ -43,4 +43,13 @@ impl OpenWebSockets {
             state.relieved = Some(now);
         }
     }
+
+    /// Gives up all whose client has gone, and whose guest has not taken yet what came before.
+    pub fn give_up_abandoned(&self) {
+        let state = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let channels = state.channels.iter().filter_map(Weak::upgrade);
+        for channel in channels.filter(|channel| channel.is_abandoned()) {
+            channel.give_up(Closed::new(TRY_AGAIN, "the server is short of memory"));
+        }
+    }
 }

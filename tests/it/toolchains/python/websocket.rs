@@ -1,6 +1,7 @@
 //! FastAPI's WebSocket routes, as they are.
 
 use super::{FASTAPI, FLASK, STARLETTE};
+use crate::harness::process::anonymous;
 use crate::harness::websocket::{
     Socket, closed, next, open, open_in_http2, refused, request, try_open,
 };
@@ -113,30 +114,21 @@ fn what_many_took_is_given_back_when_they_have_closed() {
     };
     ask(&mut open(&server, "/talk/Ada"));
     std::thread::sleep(QUIET);
-    let before = anonymous(&server);
+    let before = anonymous(server.workers()[0]);
     let mut open_ones: Vec<Socket> = (0..MANY).map(|_| open(&server, "/talk/Ada")).collect();
     open_ones.iter_mut().for_each(ask);
     // It is quiet while they are open, too.
     std::thread::sleep(QUIET);
-    let open = anonymous(&server);
+    let open = anonymous(server.workers()[0]);
     for mut socket in open_ones {
         socket.close(None).unwrap();
         closed(&mut socket);
     }
     eventually("memory is given back", || {
-        let left = anonymous(&server).saturating_sub(before);
+        let left = anonymous(server.workers()[0]).saturating_sub(before);
         left * 10 < open.saturating_sub(before)
     });
 }
 
 /// Nothing begins or ends for so long, and what can be given back is.
 const QUIET: Duration = Duration::from_secs(4);
-
-/// The memory of the worker that no file has, in KiB.
-fn anonymous(server: &Server) -> u64 {
-    let path = format!("/proc/{}/smaps_rollup", server.workers()[0]);
-    let text = std::fs::read_to_string(path).unwrap();
-    let line = text.lines().find_map(|line| line.strip_prefix("Pss_Anon:"));
-    let amount = line.and_then(|rest| rest.split_whitespace().next());
-    amount.unwrap().parse().unwrap()
-}
