@@ -45,7 +45,7 @@ enum Protocol {
     /// Requests come one by one.
     Http1(Http1),
     /// Requests come in frames, side by side.
-    Http2(Http2),
+    Http2(Box<Http2>),
 }
 
 struct Http1 {
@@ -242,13 +242,13 @@ impl ConnectionState {
     /// Follows frames from here on.
     pub fn follow_frames(&mut self, longest_head: usize, is_trusted: bool, now: Instant) {
         self.rest(now);
-        self.protocol = Protocol::Http2(Http2 {
+        self.protocol = Protocol::Http2(Box::new(Http2 {
             since: now,
             is_trusted,
             frames: Frames::new(longest_head),
             earned: 0,
             cancelled: 0,
-        });
+        }));
     }
 
     /// Notes that bytes came, changes some of them, and returns how many of them may be passed on.
