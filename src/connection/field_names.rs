@@ -1,5 +1,5 @@
-//! `FieldNames` says what is known of the fields of a block by their names: whether it has pseudo-header fields, and whether
-//! it has malformed ones. In trailers pseudo-header fields make a request malformed (RFC 9113 section 8.1), and the library
+//! `FieldNames` says what is known of the fields of a block by their names: whether it has pseudo-header fields, and
+//! whether it has malformed ones. In trailers pseudo-header fields make a request malformed (RFC 9113 section 8.1), and the library
 //! beneath drops them there without a word: another reader may take them for the request's.
 
 use http::{HeaderName, HeaderValue, Method};
@@ -26,8 +26,8 @@ pub enum FieldName {
 
 #[derive(Default)]
 pub struct FieldNames {
-    /// What is known of the entries that the client has added, the newest first. Others count as ordinary fields. Which of them the table still has room for need
-    /// not be known: whoever refers to another ends the connection.
+    /// What is known of the entries that the client has added, the newest first. Others count as ordinary fields. Which of
+    /// them the table still has room for need not be known: whoever refers to another ends the connection.
     added: VecDeque<Field>,
     has_pseudo: bool,
     is_malformed: bool,

@@ -65,8 +65,10 @@ impl Targets {
     /// Replaces the target in a head, which is all of a field block, and what its other fields may not have.
     pub fn examine(&mut self, head: &mut [u8]) -> Examined {
         self.names.begin();
-        // Where it ends too early, whoever reads it says so.
-        let _ = self.fields(head);
+        // Where it ends too early, whoever reads it says so, or reads on what is not known here.
+        if self.fields(head).is_none() {
+            self.overlook();
+        }
         Examined {
             has_pseudo: self.names.has_pseudo(),
             is_malformed: self.names.is_malformed(),

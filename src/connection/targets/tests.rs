@@ -103,3 +103,15 @@ fn so_many_targets_are_remembered_and_no_more() {
     }
     assert!(targets.bytes <= MOST_BYTES);
 }
+
+/// What comes behind it in later heads may be another field for whoever has read on.
+#[test]
+fn of_a_head_that_ends_too_early_nothing_is_remembered() {
+    let mut targets = Targets::default();
+    let mut sees_path = |head: &[u8]| targets.examine(&mut head.to_vec()).has_pseudo;
+    // A path is added to the table, and then another, whose value is not all there.
+    assert!(sees_path(b"\x44\x01/"));
+    assert!(sees_path(b"\xbe"));
+    sees_path(b"\x44\x05/a");
+    assert!(!sees_path(b"\xbe"));
+}
