@@ -18,7 +18,7 @@ pub struct Driver {
     pub files: &'static [Embedded],
 }
 
-static DRIVERS: [Driver; 2] = [
+pub static DRIVERS: [Driver; 2] = [
     Driver {
         name: "wasmserve-postgres",
         interface: "spin:postgres/postgres@4.0.0",

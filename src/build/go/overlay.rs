@@ -262,6 +262,29 @@ mod tests {
         assert!(asking_first(serve.file, text(&[serve, serve, secure])).is_err());
     }
 
+    /// Each application has other files of the bridge, and few have all of them.
+    #[test]
+    fn no_two_files_of_the_bridge_declare_one_name() {
+        let drivers = super::super::databases::DRIVERS.iter();
+        let files = PACKAGES.iter().chain(&WEBSOCKETS);
+        let files = files.chain([&SPANS, &JSON, &COMMON]);
+        let files = files.chain(drivers.flat_map(|driver| driver.files));
+        let lines = files
+            .filter(|(name, _)| name.starts_with("bridge/"))
+            .flat_map(|(_, text)| text.lines());
+        let declared = lines.filter_map(|line| {
+            let (kind, rest) = line.split_once(' ')?;
+            let name = rest.split(|c: char| !c.is_alphanumeric()).next()?;
+            let is_declared = ["func", "type", "const", "var"].contains(&kind);
+            (is_declared && !["", "init"].contains(&name)).then_some(name)
+        });
+        let mut names: Vec<&str> = declared.collect();
+        assert!(names.len() > 100, "{names:?}");
+        names.sort_unstable();
+        let twice = names.windows(2).find(|pair| pair[0] == pair[1]);
+        assert_eq!(twice, None);
+    }
+
     #[test]
     fn nothing_is_collected_while_the_host_allocates() {
         let allocate = PACKAGES.iter().filter(|(_, text)| text.contains(ALLOCATES));

@@ -40,7 +40,7 @@ func roundTrip(r *http.Request) (*http.Response, error) {
 	body := request.Body().Ok()
 	sent := outgoing.Handle(request, wit.None[*types.RequestOptions]())
 	if sent.IsErr() {
-		return nil, failed("the host refuses the request", sent.Err())
+		return nil, refused("the host refuses the request", sent.Err())
 	}
 	future := sent.Ok()
 	// Nothing is asked for any longer where it ends without an answer.
@@ -57,7 +57,7 @@ func roundTrip(r *http.Request) (*http.Response, error) {
 	}
 	answer := future.Get().Some().Ok()
 	if answer.IsErr() {
-		return nil, failed("no response", answer.Err())
+		return nil, refused("no response", answer.Err())
 	}
 	return responseOf(r, answer.Ok()), nil
 }
@@ -155,7 +155,7 @@ var failures = []string{
 	"configuration-error", "internal-error",
 }
 
-func failed(what string, code types.ErrorCode) error {
+func refused(what string, code types.ErrorCode) error {
 	if tag := int(code.Tag()); tag < len(failures) {
 		return fmt.Errorf("%s (wasi:http: %s)", what, failures[tag])
 	}
