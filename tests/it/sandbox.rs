@@ -168,6 +168,7 @@ fn everything_but_the_supervisor_runs_as_the_user_who_is_named() {
         assert_confined(&server);
         server.signal(Signal::SIGHUP);
         server.wait_for_count("Application startup complete.", 4);
+        server.wait_for_count("ended: replaced by a reload", 2);
         for worker in server.workers() {
             assert_eq!(status(worker, "Uid:"), ["65534"; 4].join("\t"));
             assert_eq!(status(worker, "Gid:"), ["65534"; 4].join("\t"));
