@@ -61,7 +61,7 @@ impl RunningGuest {
     }
 
     /// Waits while the worker has no memory for its guests.
-    fn poll_room(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Failure>> {
+    pub(super) fn poll_room(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Failure>> {
         if self.room.is_none() {
             if !self.memory.worker().is_exceeded() {
                 return Poll::Ready(Ok(()));

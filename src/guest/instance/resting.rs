@@ -1,6 +1,8 @@
 //! A guest that waits for long is at rest: its memory is put away until something happens that it waits for. An
 //! interpreter that holds one client's WebSocket has changed little in many pages.
 
+use super::call::RunningGuest;
+use crate::guest::failure::Failure;
 use crate::guest::snapshot::IdleMemory;
 use futures_util::task::AtomicWaker;
 use std::cell::RefCell;
@@ -8,7 +10,7 @@ use std::pin::Pin;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::task::{Context, Poll, Wake, Waker};
+use std::task::{Context, Poll, Wake, Waker, ready};
 use std::time::Duration;
 use tokio::time::{Instant, Sleep, sleep};
 
@@ -20,8 +22,8 @@ const AFTER: Duration = Duration::from_secs(10);
 pub type Memory = Rc<RefCell<Option<IdleMemory>>>;
 
 /// A `Resting` guest is polled only where something has happened that it waits for.
-pub struct Resting<F> {
-    guest: F,
+pub struct Resting {
+    guest: RunningGuest,
     memory: Memory,
     signal: Arc<Signal>,
     waker: Waker,
@@ -48,8 +50,8 @@ impl Wake for Signal {
     }
 }
 
-impl<F: Future + Unpin> Resting<F> {
-    pub fn new(guest: F, memory: Memory) -> Resting<F> {
+impl Resting {
+    pub fn new(guest: RunningGuest, memory: Memory) -> Resting {
         let signal = Arc::new(Signal::default());
         signal.is_set.store(true, Ordering::Release);
         Resting {
@@ -61,12 +63,16 @@ impl<F: Future + Unpin> Resting<F> {
         }
     }
 
-    /// Runs the guest as far as it comes.
-    fn run(&mut self) -> Poll<F::Output> {
-        if let Some(memory) = &mut *self.memory.borrow_mut() {
+    /// Runs the guest as far as it comes, where there is room for its memory.
+    fn run(&mut self) -> Poll<Result<(), Failure>> {
+        let mut cx = Context::from_waker(&self.waker);
+        if let Some(memory) = &mut *self.memory.borrow_mut()
+            && memory.is_put_away()
+        {
+            ready!(self.guest.poll_room(&mut cx))?;
             memory.bring_back(&mut self.guest);
         }
-        let polled = Pin::new(&mut self.guest).poll(&mut Context::from_waker(&self.waker));
+        let polled = Pin::new(&mut self.guest).poll(&mut cx);
         match &mut self.pause {
             Some(pause) => pause.as_mut().reset(Instant::now() + AFTER),
             None => self.pause = Some(Box::pin(sleep(AFTER))),
@@ -75,10 +81,10 @@ impl<F: Future + Unpin> Resting<F> {
     }
 }
 
-impl<F: Future + Unpin> Future for Resting<F> {
-    type Output = F::Output;
+impl Future for Resting {
+    type Output = Result<(), Failure>;
 
-    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<F::Output> {
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         let this = &mut *self;
         this.signal.outer.register(cx.waker());
         if this.signal.is_set.swap(false, Ordering::AcqRel) {

@@ -18,7 +18,7 @@ const NORMAL: u16 = 1000;
 
 pub struct WebSocketSession {
     /// The guest is `None` once it has ended.
-    guest: Option<Resting<RunningGuest>>,
+    guest: Option<Resting>,
     /// The guest failed for this reason as soon as it had answered.
     failure: Option<Failure>,
     channel: Arc<Channel>,

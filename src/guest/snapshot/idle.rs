@@ -34,6 +34,11 @@ impl IdleMemory {
         self.kept = self.regions.put_away(running, snapshot, dirty_pages);
     }
 
+    /// Says whether anything is put away.
+    pub fn is_put_away(&self) -> bool {
+        !self.kept.is_empty()
+    }
+
     /// Brings back what was put away, if anything was.
     pub fn bring_back(&mut self, running: &mut impl Future) {
         let kept = std::mem::take(&mut self.kept);

@@ -130,5 +130,38 @@ fn what_many_took_is_given_back_when_they_have_closed() {
     });
 }
 
+/// There are more of them than the worker has memory for, when all are busy: those that wait have theirs put away.
+#[test]
+fn those_that_are_woken_at_a_time_take_no_more_than_their_worker_may_have() {
+    const MOST: u64 = 160 << 10;
+    let server = Server::component(built(FASTAPI))
+        .option("--max-worker-memory", format!("{MOST}KiB"))
+        // Nobody reads in between, and so nobody would answer.
+        .arg("--ws-ping-interval=0")
+        .start();
+    let worker = server.workers()[0];
+    let ask = |socket: &mut Socket| socket.send(Message::text(r#"{"a":1}"#)).unwrap();
+    let mut sockets: Vec<Socket> = Vec::new();
+    for _ in 0..4 {
+        let mut more: Vec<Socket> = (0..30).map(|_| open(&server, "/talk/Ada")).collect();
+        for socket in &mut more {
+            ask(socket);
+            next(socket);
+        }
+        let busy = anonymous(worker);
+        eventually("they are at rest", || anonymous(worker) + (20 << 10) < busy);
+        sockets.extend(more);
+    }
+    sockets.iter_mut().for_each(ask);
+    let (mut answered, mut most) = (0, 0);
+    for socket in &mut sockets {
+        answered += usize::from(socket.read().is_ok_and(|message| message.is_text()));
+        most = anonymous(worker).max(most);
+    }
+    assert!(answered > 40, "{answered}");
+    assert!(most < MOST + (16 << 10), "{most} KiB");
+    assert_eq!(server.workers(), [worker]);
+}
+
 /// Nothing begins or ends for so long, and what can be given back is.
 const QUIET: Duration = Duration::from_secs(4);
