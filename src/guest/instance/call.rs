@@ -60,6 +60,12 @@ impl RunningGuest {
         self
     }
 
+    /// Says why the guest is ended although it does not run: of what the host holds for it, for example, there is too much.
+    pub(super) fn fault(&self) -> Option<Failure> {
+        let excess = || Some(self.memory.check().err()?.into());
+        self.share.failure().or_else(excess)
+    }
+
     /// Waits while the worker has no memory for its guests.
     pub(super) fn poll_room(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Failure>> {
         if self.room.is_none() {
@@ -100,13 +106,8 @@ impl Future for RunningGuest {
         epoch_thread.keep_ticking();
         let polled = memory.pay(|| share.budget.measure(|| guest.as_mut().poll(cx)));
         share.slice.pause();
-        if polled.is_pending()
-            && let Some(failure) = share.failure()
-        {
-            return Poll::Ready(Err(failure));
-        }
-        match memory.check() {
-            Err(excess) if polled.is_pending() => Poll::Ready(Err(excess.into())),
+        match self.fault() {
+            Some(failure) if polled.is_pending() => Poll::Ready(Err(failure)),
             _ => polled,
         }
     }

@@ -93,6 +93,9 @@ impl Future for Resting {
                 return polled;
             }
         }
+        if let Some(failure) = this.guest.fault() {
+            return Poll::Ready(Err(failure));
+        }
         if let Some(pause) = &mut this.pause
             && pause.as_mut().poll(cx).is_ready()
         {
