@@ -88,10 +88,7 @@ impl FieldBlock {
             FieldBlock::Unfinished => return None,
             FieldBlock::Unfollowed => {
                 targets.overlook();
-                Examined {
-                    has_pseudo: false,
-                    is_malformed: false,
-                }
+                Examined::default()
             }
         })
     }

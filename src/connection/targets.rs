@@ -38,7 +38,7 @@ pub struct Targets {
 }
 
 /// `Examined` says what was found in a field block.
-#[derive(Debug, PartialEq, Eq)]
+#[derive(Debug, Default, PartialEq, Eq)]
 pub struct Examined {
     /// It has pseudo-header fields, which trailers may not have.
     pub has_pseudo: bool,

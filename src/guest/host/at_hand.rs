@@ -1,8 +1,8 @@
 //! What the kernel has in memory is told at once. The engine hands every call that might wait for a disk to another
 //! thread, which costs many times what such a call does, and SQLite makes dozens of them for each transaction.
 
+use super::answer;
 use super::directories::Directory;
-use super::file_answer;
 use super::state::HostState;
 use crate::sys::at_hand::{self, Seen};
 use bytes::Bytes;
@@ -257,12 +257,12 @@ pub fn add_to_linker(linker: &mut Linker<HostState>) -> wasmtime::Result<()> {
     linker.allow_shadowing(true);
     let mut types = linker.instance("wasi:filesystem/types@0.2.12")?;
     types.func_wrap_async("[method]descriptor.stat", |mut store, (fd,): (Fd,)| {
-        Box::new(async move { file_answer::told(stat(store.data_mut(), fd).await) })
+        Box::new(async move { answer::told(stat(store.data_mut(), fd).await) })
     })?;
     types.func_wrap_async(
         "[method]descriptor.metadata-hash",
         |mut store, (fd,): (Fd,)| {
-            Box::new(async move { file_answer::told(metadata_hash(store.data_mut(), fd).await) })
+            Box::new(async move { answer::told(metadata_hash(store.data_mut(), fd).await) })
         },
     )?;
     linker.allow_shadowing(false);

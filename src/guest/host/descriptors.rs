@@ -1,5 +1,5 @@
-//! Guests leave some descriptors of their worker to its clients: without one nobody connects any more. The kernel gives the lowest
-//! number that is free (open(2)), so a high one says that few are left.
+//! Guests leave some descriptors of their worker to its clients: without one nobody connects any more. The kernel gives
+//! the lowest number that is free (open(2)), so a high one says that few are left.
 
 use super::about_guests;
 use nix::errno::Errno;

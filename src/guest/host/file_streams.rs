@@ -3,6 +3,7 @@
 //! read an empty database saw nothing of what others wrote to it, and one that had met a full disk could write no more
 //! when there was room again.
 
+use super::answer::coded;
 use super::at_hand;
 use super::state::HostState;
 use bytes::Bytes;
@@ -10,7 +11,7 @@ use wasmtime::component::{Linker, Resource, ResourceTable};
 use wasmtime_wasi::filesystem::{
     Descriptor, File, WasiFilesystemCtx, WasiFilesystemCtxView, WasiFilesystemView,
 };
-use wasmtime_wasi::p2::bindings::filesystem::types::{ErrorCode, Filesize, HostDescriptor};
+use wasmtime_wasi::p2::bindings::filesystem::types::{Filesize, HostDescriptor};
 use wasmtime_wasi::p2::{
     DynInputStream, DynOutputStream, FsResult, InputStream, OutputStream, Pollable, StreamError,
     StreamResult,
@@ -49,14 +50,6 @@ pub fn write(
             accepted: 0,
         })
     })
-}
-
-/// Gives the guest what it is to be told; an error that is none of its own is a trap.
-fn coded<T>(answer: FsResult<T>) -> wasmtime::Result<Result<T, ErrorCode>> {
-    match answer {
-        Ok(opened) => Ok(Ok(opened)),
-        Err(error) => Ok(Err(error.downcast()?)),
-    }
 }
 
 /// A directory has no streams, which the engine says.

@@ -1,7 +1,7 @@
 //! The host holds each listing of a directory in `wasi:filesystem` 0.2 until the guest has read it: an instance has
 //! no more of them than there is memory for.
 
-use super::file_answer;
+use super::answer;
 use super::state::HostState;
 use std::fs::File;
 use std::os::fd::AsRawFd;
@@ -74,9 +74,7 @@ pub fn bound(linker: &mut Linker<HostState>) -> wasmtime::Result<()> {
     types.func_wrap_async(
         "[method]descriptor.read-directory",
         |mut store: StoreContextMut<'_, HostState>, (directory,)| {
-            Box::new(
-                async move { file_answer::told(read_directory(store.data_mut(), directory).await) },
-            )
+            Box::new(async move { answer::told(read_directory(store.data_mut(), directory).await) })
         },
     )?;
     linker.allow_shadowing(false);

@@ -1,6 +1,7 @@
 //! This room is the host that guests see: what it offers, and what of it the operator has granted.
 
 mod about_guests;
+mod answer;
 mod at_hand;
 pub mod capabilities;
 mod clock;
@@ -10,7 +11,6 @@ mod database_lock;
 mod descriptors;
 pub mod directories;
 mod exchange;
-mod file_answer;
 mod file_streams;
 mod guest_logger;
 mod guest_output;

@@ -1,5 +1,6 @@
 //! A guest makes no more sockets than leave its worker descriptors for clients.
 
+use super::answer::coded;
 use super::descriptors;
 use super::state::HostState;
 use wasmtime::StoreContextMut;
@@ -40,11 +41,10 @@ fn tcp_socket(state: &mut HostState, family: IpAddressFamily) -> Made<tcp::TcpSo
     if are_scarce(state) {
         return Ok(Err(ErrorCode::NewSocketLimit));
     }
-    let made = tcp_create_socket::Host::create_tcp_socket(&mut state.sockets(), family);
-    match made {
-        Ok(made) => Ok(Ok(made)),
-        Err(error) => Ok(Err(error.downcast()?)),
-    }
+    coded(tcp_create_socket::Host::create_tcp_socket(
+        &mut state.sockets(),
+        family,
+    ))
 }
 
 async fn udp_socket(state: &mut HostState, family: IpAddressFamily) -> Made<udp::UdpSocket> {
@@ -52,11 +52,7 @@ async fn udp_socket(state: &mut HostState, family: IpAddressFamily) -> Made<udp:
         return Ok(Err(ErrorCode::NewSocketLimit));
     }
     let mut sockets = state.sockets();
-    let made = udp_create_socket::Host::create_udp_socket(&mut sockets, family).await;
-    match made {
-        Ok(made) => Ok(Ok(made)),
-        Err(error) => Ok(Err(error.downcast()?)),
-    }
+    coded(udp_create_socket::Host::create_udp_socket(&mut sockets, family).await)
 }
 
 /// Does the same for `wasi:sockets` 0.3.
@@ -85,10 +81,7 @@ fn newer_tcp_socket(state: &mut HostState, family: p3::IpAddressFamily) -> Newer
     if are_scarce(state) {
         return Ok(Err(scarce()));
     }
-    match p3::HostTcpSocket::create(&mut state.sockets(), family) {
-        Ok(made) => Ok(Ok(made)),
-        Err(error) => Ok(Err(error.downcast()?)),
-    }
+    coded(p3::HostTcpSocket::create(&mut state.sockets(), family))
 }
 
 async fn newer_udp_socket(
@@ -98,8 +91,5 @@ async fn newer_udp_socket(
     if are_scarce(state) {
         return Ok(Err(scarce()));
     }
-    match p3::HostUdpSocket::create(&mut state.sockets(), family).await {
-        Ok(made) => Ok(Ok(made)),
-        Err(error) => Ok(Err(error.downcast()?)),
-    }
+    coded(p3::HostUdpSocket::create(&mut state.sockets(), family).await)
 }

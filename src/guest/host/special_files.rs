@@ -6,9 +6,9 @@
 //! Whoever sets the times of a file by its name has the host open it, too.
 
 use super::about_guests;
+use super::answer;
 use super::at_hand;
 use super::descriptors;
-use super::file_answer;
 use super::state::HostState;
 use crate::log;
 use wasmtime::component::{Accessor, Linker, Resource};
@@ -151,7 +151,7 @@ pub fn add_to_linker(linker: &mut Linker<HostState>, concurrent: bool) -> wasmti
                     how,
                     flags,
                 };
-                file_answer::told(open_at(store.data_mut(), fd, wish).await)
+                answer::told(open_at(store.data_mut(), fd, wish).await)
             })
         },
     )?;
@@ -227,14 +227,13 @@ fn add_newer(linker: &mut Linker<HostState>) -> wasmtime::Result<()> {
                     }
                     Err(error) => Err(error),
                 };
-                match opened {
-                    Ok(opened) => {
-                        let is_kept = store
-                            .with(|mut it| descriptors::may_keep(it.get().table_mut(), &opened))?;
-                        Ok((is_kept.then_some(opened).ok_or(p3::ErrorCode::Io),))
-                    }
-                    Err(error) => Ok((Err(error.downcast()?),)),
-                }
+                let opened = match answer::coded(opened)? {
+                    Ok(opened) => opened,
+                    Err(code) => return Ok((Err(code),)),
+                };
+                let is_kept =
+                    store.with(|mut it| descriptors::may_keep(it.get().table_mut(), &opened))?;
+                Ok((is_kept.then_some(opened).ok_or(p3::ErrorCode::Io),))
             })
         },
     )

@@ -92,8 +92,7 @@ impl Future for Resting {
             if polled.is_ready() {
                 return polled;
             }
-        }
-        if let Some(failure) = this.guest.fault() {
+        } else if let Some(failure) = this.guest.fault() {
             return Poll::Ready(Err(failure));
         }
         if let Some(pause) = &mut this.pause

@@ -210,8 +210,7 @@ impl Region {
             // They are no longer among those that were written to.
             written.faults = None;
         }
-        let mut runs = idle.chunk_by(|one, next| one + 1 == *next);
-        runs.try_for_each(|run| self.forget(run[0] * size, (run[0] + run.len()) * size))
+        self.forget_pages(&idle)
     }
 
     /// Says whether a page, or a part of one, is as it was when the image was laid.
@@ -278,6 +277,13 @@ impl Region {
         let done =
             unsafe { libc::madvise(self.base.add(from).cast(), to - from, libc::MADV_DONTNEED) };
         result(done)
+    }
+
+    /// Has the kernel take back these pages, which are in order.
+    fn forget_pages(&self, numbers: &[usize]) -> io::Result<()> {
+        let size = page_size();
+        let mut runs = numbers.chunk_by(|one, next| one + 1 == *next);
+        runs.try_for_each(|run| self.forget(run[0] * size, (run[0] + run.len()) * size))
     }
 
     fn protect(&self, from: usize, to: usize, access: i32) -> io::Result<()> {

@@ -41,11 +41,8 @@ impl Region {
         kept.bytes.shrink_to_fit();
         // Others are written to when it is brought back.
         self.written().faults = None;
-        for run in gone.chunk_by(|one, next| one + 1 == *next) {
-            let end = run[0] + run.len();
-            // What is not given back stays as it is, and is brought back none the less.
-            let _ = self.forget(run[0] * page_size(), end * page_size());
-        }
+        // What is not given back stays as it is, and is brought back none the less.
+        let _ = self.forget_pages(&gone);
         kept
     }
 

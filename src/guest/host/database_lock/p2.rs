@@ -1,8 +1,8 @@
 //! The functions of `wasi:filesystem` 0.2 that SQLite locks by do, for every other path, what they did.
 
 use super::interface::{Fd, Outcome, give_back, holds, lock};
+use crate::guest::host::answer::told;
 use crate::guest::host::at_hand;
-use crate::guest::host::file_answer::told;
 use crate::guest::host::special_files;
 use crate::guest::host::state::HostState;
 use wasmtime::component::Linker;

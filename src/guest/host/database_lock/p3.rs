@@ -1,20 +1,12 @@
 //! The functions of `wasi:filesystem` 0.3 that SQLite locks by do, for every other path, what they did.
 
 use super::interface::{Fd, Outcome, give_back, holds, lock};
+use crate::guest::host::answer::told;
 use crate::guest::host::special_files;
 use crate::guest::host::state::HostState;
 use wasmtime::component::{Accessor, Linker};
 use wasmtime_wasi::filesystem::{WasiFilesystem, WasiFilesystemView};
 use wasmtime_wasi::p3::bindings::filesystem::types as p3;
-
-type P3Result<T> = wasmtime::Result<(Result<T, p3::ErrorCode>,)>;
-
-fn p3_result<T>(result: wasmtime_wasi::p3::filesystem::FilesystemResult<T>) -> P3Result<T> {
-    match result {
-        Ok(value) => Ok((Ok(value),)),
-        Err(error) => Ok((Err(error.downcast()?),)),
-    }
-}
 
 pub(super) fn add_to_linker(linker: &mut Linker<HostState>) -> wasmtime::Result<()> {
     use p3::{ErrorCode, HostDescriptorWithStore as Host, NewTimestamp, PathFlags};
@@ -31,7 +23,7 @@ pub(super) fn add_to_linker(linker: &mut Linker<HostState>) -> wasmtime::Result<
                     Outcome::Locked => Ok((Ok(()),)),
                     Outcome::Busy => Ok((Err(ErrorCode::Exist),)),
                     Outcome::None => {
-                        p3_result(Files::create_directory_at(&files(store), fd, path).await)
+                        told(Files::create_directory_at(&files(store), fd, path).await)
                     }
                 }
             })
@@ -44,7 +36,7 @@ pub(super) fn add_to_linker(linker: &mut Linker<HostState>) -> wasmtime::Result<
                 if give_back(store, &fd, &path) {
                     return Ok((Ok(()),));
                 }
-                p3_result(Files::remove_directory_at(&files(store), fd, path).await)
+                told(Files::remove_directory_at(&files(store), fd, path).await)
             })
         },
     )?;
@@ -55,7 +47,7 @@ pub(super) fn add_to_linker(linker: &mut Linker<HostState>) -> wasmtime::Result<
                 if holds(store, &fd, &path) {
                     return Ok((Err(ErrorCode::NoEntry),));
                 }
-                p3_result(<Files as Host<HostState>>::stat_at(&files(store), fd, flags, path).await)
+                told(<Files as Host<HostState>>::stat_at(&files(store), fd, flags, path).await)
             })
         },
     )?;
@@ -66,7 +58,7 @@ pub(super) fn add_to_linker(linker: &mut Linker<HostState>) -> wasmtime::Result<
                 if holds(store, &fd, &path) {
                     return Ok((Err(ErrorCode::NoEntry),));
                 }
-                p3_result(Files::metadata_hash_at(&files(store), fd, flags, path).await)
+                told(Files::metadata_hash_at(&files(store), fd, flags, path).await)
             })
         },
     )?;
@@ -79,7 +71,7 @@ pub(super) fn add_to_linker(linker: &mut Linker<HostState>) -> wasmtime::Result<
                 }
                 let (files, named) = (files(store), (fd, flags, path));
                 let set = special_files::set_newer_times_at(&files, named, read, written);
-                p3_result(set.await)
+                told(set.await)
             })
         },
     )

@@ -11,6 +11,10 @@ const TRY_AGAIN: u16 = 1013;
 /// A WebSocket that was closed has this much time to give back what it holds, before the next is closed.
 const PAUSE: Duration = Duration::from_millis(100);
 
+fn short_of_memory() -> Closed {
+    Closed::new(TRY_AGAIN, "the server is short of memory")
+}
+
 /// `OpenWebSockets` knows which WebSockets are open. One thread uses it, but the engine requires a lock.
 #[derive(Default)]
 pub struct OpenWebSockets(Mutex<Inner>);
@@ -39,7 +43,7 @@ impl OpenWebSockets {
         let channels = state.channels.iter().filter_map(Weak::upgrade);
         let each = channels.filter_map(|channel| Some((channel.burden(now)?, channel)));
         if let Some((_, channel)) = each.max_by_key(|(burden, _)| *burden) {
-            channel.give_up(Closed::new(TRY_AGAIN, "the server is short of memory"));
+            channel.give_up(short_of_memory());
             state.relieved = Some(now);
         }
     }
@@ -49,7 +53,7 @@ impl OpenWebSockets {
         let state = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         let channels = state.channels.iter().filter_map(Weak::upgrade);
         for channel in channels.filter(|channel| channel.is_abandoned()) {
-            channel.give_up(Closed::new(TRY_AGAIN, "the server is short of memory"));
+            channel.give_up(short_of_memory());
         }
     }
 }
